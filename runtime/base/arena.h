@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that dies together: one arena per request, per record or per plan. Blocks double up to a cap;
-// arena_reset keeps the first block, so a loop over records allocates once. Not thread-safe.
+// Memory that dies together: one arena per request, per record or per plan. Blocks double up to a
+// cap; arena_reset keeps the first block, so a loop over records allocates once. Not thread-safe.
 #ifndef LEAT_BASE_ARENA_H
 #define LEAT_BASE_ARENA_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Assertions are a language here: ASSERT is a bug of ours and stays on in releases; DEBUG_ASSERT is for
-// checks too dear for a hot path; UNREACHABLE names why. What the outside can cause is never an assert.
+// Assertions are a language here: ASSERT is a bug of ours and stays on in releases; DEBUG_ASSERT is
+// for checks too dear for a hot path; UNREACHABLE names why. What the outside can cause is never an
+// assert.
 #ifndef LEAT_BASE_ASSERT_H
 #define LEAT_BASE_ASSERT_H
 
@@ -19,7 +20,7 @@ _Noreturn void assert_failed(const char *expr, const char *file, int line, const
 #endif
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 // Every function that returns an error code carries this.
 #define LEAT_CHECKED __attribute__((warn_unused_result))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A growing byte buffer. Appending never fails: growth past memory ends the process (heap.h), so a caller that
-// is fed from outside checks its limit before it appends. buf_try_reserve is for those who want to know.
+// A growing byte buffer. Appending never fails: growth past memory ends the process (heap.h), so a
+// caller that is fed from outside checks its limit before it appends. buf_try_reserve is for those
+// who want to know.
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H
 

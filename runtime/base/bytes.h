@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A borrowed run of bytes: pointer and length, no ownership, may hold NULs. {NULL, 0} is "none" where a
-// caller must tell none from empty (a Kafka null key); bytes_is_null asks that.
+// A borrowed run of bytes: pointer and length, no ownership, may hold NULs. {NULL, 0} is "none"
+// where a caller must tell none from empty (a Kafka null key); bytes_is_null asks that.
 #ifndef LEAT_BASE_BYTES_H
 #define LEAT_BASE_BYTES_H
 

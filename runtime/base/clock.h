@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clock seam. Two clocks that are never mixed: wall_ms for what a record or a person sees, mono_ns for
-// deadlines and measuring. Tests hand in a clock that they move by hand.
+// The clock seam. Two clocks that are never mixed: wall_ms for what a record or a person sees,
+// mono_ns for deadlines and measuring. Tests hand in a clock that they move by hand.
 #ifndef LEAT_BASE_CLOCK_H
 #define LEAT_BASE_CLOCK_H
 

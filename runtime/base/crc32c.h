@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC-32C (Castagnoli), as in Kafka's record batch v2. Dispatches once at run time: three SSE4.2 streams joined
-// by a table from 4 KiB up, one stream below, slicing-by-8 where the instruction is missing.
+// CRC-32C (Castagnoli), as in Kafka's record batch v2. Dispatches once at run time: three SSE4.2
+// streams joined by a table from 4 KiB up, one stream below, slicing-by-8 where the instruction is
+// missing.
 #ifndef LEAT_BASE_CRC32C_H
 #define LEAT_BASE_CRC32C_H
 

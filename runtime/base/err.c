@@ -11,10 +11,9 @@ struct err_info {
     int kafka;
 };
 
-static const struct err_info err_infos[] = {
-    {"ok", 0},
+static const struct err_info err_infos[] = {{"ok", 0},
 #define X(name, text, kafka) {text, kafka},
-    LEAT_ERRORS(X)
+                                            LEAT_ERRORS(X)
 #undef X
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Errors of the world are values. A function that can fail returns 0 or a negative LEAT_E code, and
-// takes `struct err *` last, into which the place that knows most writes one sentence; each layer that
-// adds knowledge wraps once: "jobs/a.lua:3: in where: unexpected 'end of expression'".
-// An err never allocates and may be NULL everywhere.
+// takes `struct err *` last, into which the place that knows most writes one sentence; each layer
+// that adds knowledge wraps once: "jobs/a.lua:3: in where: unexpected 'end of expression'". An err
+// never allocates and may be NULL everywhere.
 #ifndef LEAT_BASE_ERR_H
 #define LEAT_BASE_ERR_H
 
@@ -78,14 +78,16 @@ const char *err_name(int code);
 // The Kafka error code a client is answered with; 0 for 0.
 int err_kafka(int code);
 
-// Sets `e` and returns `code`, so that `return err_set(e, LEAT_EINVAL, "...")` reads as one thought.
+// Sets `e` and returns `code`, so that `return err_set(e, LEAT_EINVAL, "...")` reads as one
+// thought.
 int err_set(struct err *e, int code, const char *fmt, ...) LEAT_PRINTF(3, 4);
 
-// From errno: ENOSPC and EDQUOT give LEAT_ENOSPC, EMFILE and ENFILE LEAT_EMFILE, ENOENT LEAT_ENOTFOUND,
-// ENOMEM LEAT_ENOMEM, else LEAT_EIO; the text ends in strerror's.
+// From errno: ENOSPC and EDQUOT give LEAT_ENOSPC, EMFILE and ENFILE LEAT_EMFILE, ENOENT
+// LEAT_ENOTFOUND, ENOMEM LEAT_ENOMEM, else LEAT_EIO; the text ends in strerror's.
 int err_errno(struct err *e, int errnum, const char *fmt, ...) LEAT_PRINTF(3, 4);
 
-// Puts "context: " before the text; returns the code unchanged. With an empty text, the code's name is the cause.
+// Puts "context: " before the text; returns the code unchanged. With an empty text, the code's name
+// is the cause.
 int err_wrap(struct err *e, int code, const char *fmt, ...) LEAT_PRINTF(3, 4);
 
 void err_clear(struct err *e);

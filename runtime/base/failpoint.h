@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Named failpoints and negative-control switches, in test builds only (release builds compile them away).
-// The environment variable LEAT_FAIL arms them: "before_commit=kill@3,nosync" means: at the third passage of
-// `before_commit` the process kills itself with SIGKILL, and the switch `nosync` is on.
-// Actions: kill, eio, enospc, sleep (until killed), drop. @N counts passages from 1; without it every passage acts.
+// Named failpoints and negative-control switches, in test builds only (release builds compile them
+// away). The environment variable LEAT_FAIL arms them: "before_commit=kill@3,nosync" means: at the
+// third passage of `before_commit` the process kills itself with SIGKILL, and the switch `nosync`
+// is on. Actions: kill, eio, enospc, sleep (until killed), drop. @N counts passages from 1; without
+// it every passage acts.
 #ifndef LEAT_BASE_FAILPOINT_H
 #define LEAT_BASE_FAILPOINT_H
 
 #include <stdbool.h>
 
 #if LEAT_TESTING
-// 0: go on. LEAT_EIO, LEAT_ENOSPC: pretend that the step failed so. LEAT_ECANCELED: "drop", skip the step.
+// 0: go on. LEAT_EIO, LEAT_ENOSPC: pretend that the step failed so. LEAT_ECANCELED: "drop", skip
+// the step.
 int failpoint(const char *name);
 // A switch named without an action.
 bool fail_switch(const char *name);

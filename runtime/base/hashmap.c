@@ -16,7 +16,8 @@ void hashmap_deinit(struct hashmap *m)
     *m = (struct hashmap){.seed = m->seed};
 }
 
-// The slot that holds the key, or the free slot where it would go. cap is a power of two, never full.
+// The slot that holds the key, or the free slot where it would go. cap is a power of two, never
+// full.
 static size_t find(const struct hashmap *m, struct bytes key, uint64_t hash)
 {
     size_t i = hash & (m->cap - 1);

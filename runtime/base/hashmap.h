@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes to pointer. Keys are copied; values are the caller's. Open addressing, linear probing, tombstone-free
-// (removal shifts back). Iteration order is arbitrary and must not reach a result: sort what you print.
+// Bytes to pointer. Keys are copied; values are the caller's. Open addressing, linear probing,
+// tombstone-free (removal shifts back). Iteration order is arbitrary and must not reach a result:
+// sort what you print.
 #ifndef LEAT_BASE_HASHMAP_H
 #define LEAT_BASE_HASHMAP_H
 

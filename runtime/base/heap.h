@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The heap seam: the only place that calls malloc. Two families, by who can answer for a failure:
-// heap_try_* return NULL and are for what the outside can make large (decoders, starts of operations);
-// heap_* never return NULL: out of memory there ends the process with a clear message.
+// heap_try_* return NULL and are for what the outside can make large (decoders, starts of
+// operations); heap_* never return NULL: out of memory there ends the process with a clear message.
 // Test builds fail the n-th allocation on demand, counted across the process.
 #ifndef LEAT_BASE_HEAP_H
 #define LEAT_BASE_HEAP_H
@@ -29,7 +29,8 @@ char *heap_printf(const char *fmt, ...) LEAT_PRINTF(1, 2) LEAT_CHECKED;
 void heap_free(void *p);
 
 #if LEAT_TESTING
-// The n-th heap_try_* from now (0 = the next) fails; with `forever`, all after it too. n < 0 disarms.
+// The n-th heap_try_* from now (0 = the next) fails; with `forever`, all after it too. n < 0
+// disarms.
 void heap_fault_arm(int64_t n, bool forever);
 // Whether the armed fault has fired since it was armed.
 bool heap_fault_fired(void);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Intrusive doubly linked list: the head is a link itself, an empty list points to itself. A link that is
-// on no list must be list_init'ed; list_remove leaves it so. "Detach, then fire": list_take moves everything
-// aside before callbacks run.
+// Intrusive doubly linked list: the head is a link itself, an empty list points to itself. A link
+// that is on no list must be list_init'ed; list_remove leaves it so. "Detach, then fire": list_take
+// moves everything aside before callbacks run.
 #ifndef LEAT_BASE_LIST_H
 #define LEAT_BASE_LIST_H
 

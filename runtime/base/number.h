@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers as text, exactly: reading refuses what it cannot represent, writing gives the shortest text that
-// reads back to the same value ("1.0" for a float without fraction, so that its type survives).
+// Numbers as text, exactly: reading refuses what it cannot represent, writing gives the shortest
+// text that reads back to the same value ("1.0" for a float without fraction, so that its type
+// survives).
 #ifndef LEAT_BASE_NUMBER_H
 #define LEAT_BASE_NUMBER_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Unsigned LEB128 and zig-zag varints as Kafka uses them (record fields: zig-zag; compact lengths and tags:
-// unsigned). Readers refuse forms longer than 5 (32-bit) or 10 (64-bit) bytes and never read past the end.
+// Unsigned LEB128 and zig-zag varints as Kafka uses them (record fields: zig-zag; compact lengths
+// and tags: unsigned). Readers refuse forms longer than 5 (32-bit) or 10 (64-bit) bytes and never
+// read past the end.
 #ifndef LEAT_BASE_VARINT_H
 #define LEAT_BASE_VARINT_H
 

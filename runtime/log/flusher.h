@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Group commit. One thread takes the set of dirty partitions, syncs them, moves their high watermarks, tells
-// every watcher that something moved, and looks again: while one round syncs, the next collects.
+// Group commit. One thread takes the set of dirty partitions, syncs them, moves their high
+// watermarks, tells every watcher that something moved, and looks again: while one round syncs, the
+// next collects.
 #ifndef LEAT_LOG_FLUSHER_H
 #define LEAT_LOG_FLUSHER_H
 
@@ -21,9 +22,9 @@ void flusher_free(struct flusher *f);
 void flusher_mark(struct flusher *f, struct partition *p);
 void flusher_forget(struct flusher *f, struct partition *p);
 
-// `moved` is called on the flusher's thread (page-cache mode: on the appender's) after high watermarks moved.
-// It must not block: send a message, signal a condition. Watch and unwatch from any thread; after unwatch returns, moved
-// is not called any more.
+// `moved` is called on the flusher's thread (page-cache mode: on the appender's) after high
+// watermarks moved. It must not block: send a message, signal a condition. Watch and unwatch from
+// any thread; after unwatch returns, moved is not called any more.
 struct flush_watch {
     struct link link;
     void (*moved)(struct flush_watch *w);

@@ -17,8 +17,10 @@
 //   57  recordCount           int32
 //   61  records               compressed as a whole when a codec is set
 //
-// A record: varint length, int8 attributes, varint timestampDelta (64), varint offsetDelta, varint key length
-// (-1 null) and key, varint value length and value, varint header count, headers as (length, name, length, value).
+// A record: varint length, int8 attributes, varint timestampDelta (64), varint offsetDelta, varint
+// key length
+// (-1 null) and key, varint value length and value, varint header count, headers as (length, name,
+// length, value).
 #ifndef LEAT_RECORD_BATCH_H
 #define LEAT_RECORD_BATCH_H
 
@@ -59,15 +61,15 @@ static inline int64_t batch_last_offset(const struct batch_header *h)
     return h->base_offset + h->last_offset_delta;
 }
 
-// Reads the header at the front of b. LEAT_ETORN when b ends before the batch does (needs the whole batch),
-// LEAT_ECORRUPT for an impossible length or magic (zeros are not a batch).
+// Reads the header at the front of b. LEAT_ETORN when b ends before the batch does (needs the whole
+// batch), LEAT_ECORRUPT for an impossible length or magic (zeros are not a batch).
 int batch_read(struct bytes b, struct batch_header *h, struct err *e) LEAT_CHECKED;
 // Reads 61 header bytes only; the rest of the batch need not be there.
 int batch_read_header(struct bytes b, struct batch_header *h, struct err *e) LEAT_CHECKED;
 // The CRC of a whole batch. LEAT_ECORRUPT.
 int batch_check_crc(struct bytes b, const struct batch_header *h, struct err *e) LEAT_CHECKED;
-// What a broker must check before appending (LogValidator.validateBatch): CRC, counts, control, sequence.
-// LEAT_ECORRUPT for the CRC, LEAT_EPROTO for the rest.
+// What a broker must check before appending (LogValidator.validateBatch): CRC, counts, control,
+// sequence. LEAT_ECORRUPT for the CRC, LEAT_EPROTO for the rest.
 int batch_validate(struct bytes b, const struct batch_header *h, struct err *e) LEAT_CHECKED;
 // Writes base offset and leader epoch into the batch at p.
 void batch_stamp(uint8_t *p, int64_t base_offset, int32_t leader_epoch);
@@ -86,7 +88,8 @@ struct batch_iter {
     int32_t i;
 };
 
-// Inflates into the arena if compressed, at most `inflated_max` bytes (LEAT_ETOOBIG). The batch must stay valid.
+// Inflates into the arena if compressed, at most `inflated_max` bytes (LEAT_ETOOBIG). The batch
+// must stay valid.
 int batch_iter_init(struct batch_iter *it, struct bytes batch, size_t inflated_max, struct arena *a,
                     struct err *e) LEAT_CHECKED;
 // 1 = a record, 0 = end, LEAT_ECORRUPT.
@@ -103,7 +106,8 @@ void batch_builder_init(struct batch_builder *b);
 void batch_builder_deinit(struct batch_builder *b);
 // Forgets the records, keeps the memory.
 void batch_builder_reset(struct batch_builder *b);
-void batch_builder_producer(struct batch_builder *b, int64_t id, int16_t epoch, int32_t base_sequence);
+void batch_builder_producer(struct batch_builder *b, int64_t id, int16_t epoch,
+                            int32_t base_sequence);
 void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,
                        struct bytes value, const struct header *headers, size_t n_headers);
 // Headers already encoded as in batch_record.headers.
@@ -113,10 +117,10 @@ void batch_builder_add_raw(struct batch_builder *b, int64_t timestamp, struct by
 int batch_builder_finish(struct batch_builder *b, enum codec codec, struct bytes *out,
                          struct err *e) LEAT_CHECKED;
 
-// Whole-buffer codecs as Kafka frames them (gzip RFC 1952; snappy raw or xerial; LZ4 frame; zstd frame).
-// Inflating stops at out_max: LEAT_ETOOBIG.
-int codec_inflate(enum codec c, struct bytes in, size_t out_max, struct buf *out, struct err *e)
-    LEAT_CHECKED;
+// Whole-buffer codecs as Kafka frames them (gzip RFC 1952; snappy raw or xerial; LZ4 frame; zstd
+// frame). Inflating stops at out_max: LEAT_ETOOBIG.
+int codec_inflate(enum codec c, struct bytes in, size_t out_max, struct buf *out,
+                  struct err *e) LEAT_CHECKED;
 int codec_deflate(enum codec c, struct bytes in, struct buf *out, struct err *e) LEAT_CHECKED;
 
 #endif

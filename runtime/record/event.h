@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An event: a record on its way through a plan. Starts as what was read from a topic; operators hand changed
-// copies to the next one. Everything it points to lives in the arena of the record being processed.
+// An event: a record on its way through a plan. Starts as what was read from a topic; operators
+// hand changed copies to the next one. Everything it points to lives in the arena of the record
+// being processed.
 #ifndef LEAT_RECORD_EVENT_H
 #define LEAT_RECORD_EVENT_H
 
@@ -19,13 +20,13 @@ struct event {
     int64_t offset;
     int64_t timestamp; // the record's own, ms
     // what operators change
-    int64_t time;          // event time, ms
-    struct value key;      // MISSING when keyless; an array when composite
-    struct bytes key_raw;  // the key's original bytes while unchanged, else BYTES_NULL
+    int64_t time;         // event time, ms
+    struct value key;     // MISSING when keyless; an array when composite
+    struct bytes key_raw; // the key's original bytes while unchanged, else BYTES_NULL
     const struct header *headers;
     size_t n_headers;
-    struct view view;      // the value
-    struct view *old;      // the row before, downstream of changes(); else NULL
+    struct view view; // the value
+    struct view *old; // the row before, downstream of changes(); else NULL
 };
 
 #endif

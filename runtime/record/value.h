@@ -2,10 +2,10 @@
 //
 // A dynamic value: what a field of a record, a constant of an expression or a column of a row is.
 //
-// Values borrow. Text, bytes and documents point into the record or into an arena; whoever keeps a value past
-// the arena's reset copies it (value_copy). A document (VALUE_DOC_*) is an object or array still in its
-// encoded form, already checked whole; its members are found on demand. A built object or array
-// (VALUE_OBJECT, VALUE_ARRAY) is what operators and Lua functions make.
+// Values borrow. Text, bytes and documents point into the record or into an arena; whoever keeps a
+// value past the arena's reset copies it (value_copy). A document (VALUE_DOC_*) is an object or
+// array still in its encoded form, already checked whole; its members are found on demand. A built
+// object or array (VALUE_OBJECT, VALUE_ARRAY) is what operators and Lua functions make.
 //
 // Missing and null both read as nil (value_is_nil); they differ in writing and in has().
 #ifndef LEAT_RECORD_VALUE_H
@@ -31,7 +31,7 @@ enum value_type {
     VALUE_OBJECT,     // object
     VALUE_DOC_ARRAY,  // s, in `format`
     VALUE_DOC_OBJECT, // s, in `format`
-    VALUE_LAZY,       // s: a scalar token not decoded yet (JSON number, escaped text); see value_force
+    VALUE_LAZY, // s: a scalar token not decoded yet (JSON number, escaped text); see value_force
 };
 
 struct value {
@@ -107,17 +107,18 @@ static inline bool value_is_array(const struct value *v)
 // "number", "text", "nil", ...: for error messages.
 const char *value_type_name(const struct value *v);
 
-// Checks `raw` whole (structure, UTF-8, depth) and makes a value of it; objects and arrays stay documents.
-// FORMAT_TEXT gives an object {text = raw}, FORMAT_BYTES {bytes = raw}. LEAT_EDECODE. Nothing is copied.
-int value_decode(enum format f, struct bytes raw, struct arena *a, struct value *out, struct err *e)
-    LEAT_CHECKED;
+// Checks `raw` whole (structure, UTF-8, depth) and makes a value of it; objects and arrays stay
+// documents. FORMAT_TEXT gives an object {text = raw}, FORMAT_BYTES {bytes = raw}. LEAT_EDECODE.
+// Nothing is copied.
+int value_decode(enum format f, struct bytes raw, struct arena *a, struct value *out,
+                 struct err *e) LEAT_CHECKED;
 
-// Decodes a lazy scalar in place; others are left alone. LEAT_ENUMBER for an integer outside int64 or a
-// real that is not finite.
+// Decodes a lazy scalar in place; others are left alone. LEAT_ENUMBER for an integer outside int64
+// or a real that is not finite.
 int value_force(struct value *v, struct arena *a, struct err *e) LEAT_CHECKED;
 
-// The member or element, forced; VALUE_MISSING when absent or when v is nil; LEAT_ETYPE when v is no
-// object (array). Elements count from 1.
+// The member or element, forced; VALUE_MISSING when absent or when v is nil; LEAT_ETYPE when v is
+// no object (array). Elements count from 1.
 int value_member(const struct value *v, struct bytes name, struct arena *a, struct value *out,
                  struct err *e) LEAT_CHECKED;
 int value_element(const struct value *v, int64_t i, struct arena *a, struct value *out,
@@ -132,8 +133,8 @@ struct value_iter {
 };
 void value_iter_init(struct value_iter *it, const struct value *of, struct arena *a);
 // 1 = one more, 0 = end, negative = error.
-int value_iter_next(struct value_iter *it, struct bytes *name, struct value *out, struct err *e)
-    LEAT_CHECKED;
+int value_iter_next(struct value_iter *it, struct bytes *name, struct value *out,
+                    struct err *e) LEAT_CHECKED;
 
 // Members or elements; 0 for scalars.
 size_t value_count(const struct value *v);
@@ -141,23 +142,25 @@ size_t value_count(const struct value *v);
 // Deep copy into the arena; a lazy token is copied as it is.
 struct value value_copy(const struct value *v, struct arena *a);
 
-// Lua's ==: no coercion but int, float and decimal by numeric value; nil equals nil; documents and objects by content.
+// Lua's ==: no coercion but int, float and decimal by numeric value; nil equals nil; documents and
+// objects by content.
 bool value_eq(const struct value *a, const struct value *b, struct arena *tmp);
 
 // Numbers with numbers, text (bytes) with text by memcmp, bools not at all: LEAT_ETYPE otherwise.
 int value_cmp(const struct value *a, const struct value *b, int *cmp, struct err *e) LEAT_CHECKED;
 
-// Writers. A missing member of an object is left out; a document in the same format is copied verbatim.
-// JSON: bytes as base64, decimals as text. Msgpack: decimals as text.
+// Writers. A missing member of an object is left out; a document in the same format is copied
+// verbatim. JSON: bytes as base64, decimals as text. Msgpack: decimals as text.
 int value_write_json(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
 int value_write_msgpack(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
 // `pretty` for people: sorted nothing, one member a line.
-int value_write_json_pretty(const struct value *v, struct buf *out, int indent, struct err *e)
-    LEAT_CHECKED;
+int value_write_json_pretty(const struct value *v, struct buf *out, int indent,
+                            struct err *e) LEAT_CHECKED;
 void json_write_text(struct bytes text, struct buf *out); // with quotes and escapes
 
-// The bytes of a record key: text and bytes as they are, numbers and bools as their JSON text, a composite (array) as a
-// msgpack array. LEAT_EKEY for nil, or an array with a nil part, or an object.
+// The bytes of a record key: text and bytes as they are, numbers and bools as their JSON text, a
+// composite (array) as a msgpack array. LEAT_EKEY for nil, or an array with a nil part, or an
+// object.
 int value_key_bytes(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
 // And back: UTF-8 gives text, else bytes; null gives VALUE_MISSING.
 struct value value_of_key(struct bytes key);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Drives a plan by hand: in-memory topics as source and publisher, a virtual clock, the real engine
+// and a real store (in memory). `leat test` is a thin layer over this; so are the engine's own
+// tests.
+#ifndef LEAT_ENGINE_DRIVER_H
+#define LEAT_ENGINE_DRIVER_H
+
+#include "runtime/engine/job.h"
+
+struct driver;
+
+// Makes an empty store for the plan (a fresh in-memory job file), and closes it. Reopening the same
+// store after driver_restart keeps its contents: `keep` is the store to reopen, or NULL.
+struct driver_store_factory {
+    int (*open)(void *arg, const struct plan *p, struct store **out, struct err *e);
+    void (*close)(void *arg, struct store *s);
+    void *arg;
+};
+
+struct driver_config {
+    const struct plan *plan;
+    const struct operator_type *const *operators;
+    struct driver_store_factory stores;
+    int64_t start_ms;     // the clock; tests of users start at 2026-01-01T00:00Z
+    int32_t n_partitions; // of every topic, at least 1; grows when a send names a higher one
+};
+
+struct driver_record {
+    struct bytes key, value;
+    const struct header *headers;
+    size_t n_headers;
+    int32_t partition;
+    int64_t timestamp; // ms
+};
+
+int driver_open(struct driver **out, const struct driver_config *c, struct err *e) LEAT_CHECKED;
+void driver_close(struct driver *d);
+
+int64_t driver_now(const struct driver *d);
+void driver_set_now(struct driver *d, int64_t ms); // forward only
+
+// Appends to the topic; processed by the next driver_run.
+int driver_send(struct driver *d, const char *topic, const struct driver_record *r,
+                struct err *e) LEAT_CHECKED;
+// Turns until nothing moves any more. The error that stopped the job, if it did.
+int driver_run(struct driver *d, struct err *e) LEAT_CHECKED;
+// Moves the clock in small enough pieces that idle rules, retries, ticks and windows fire as they
+// would live; runs after each.
+int driver_advance(struct driver *d, int64_t ms, struct err *e) LEAT_CHECKED;
+// Closes and reopens the job on the same store, as a restart does.
+int driver_restart(struct driver *d, struct err *e) LEAT_CHECKED;
+
+// What was published to the topic since the last take; memory is the driver's until the next call.
+size_t driver_take(struct driver *d, const char *topic, const struct batch_record **records);
+struct store *driver_store(struct driver *d);
+struct job *driver_job(struct driver *d);
+
+#endif

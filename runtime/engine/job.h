@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A running job: the plan, its operators and the loop  collect -> merge -> process -> flush ->
+// commit -> relay.
+//
+// job_turn does one step and returns; it never sleeps and reads no clock but the one in `now`. The
+// shell (a worker thread in runtime/app, the driver in tests) calls it, waits as long as the turn
+// says or until something moved, calls again.
+#ifndef LEAT_ENGINE_JOB_H
+#define LEAT_ENGINE_JOB_H
+
+#include "runtime/base/clock.h"
+#include "runtime/engine/operator.h"
+#include "runtime/engine/publisher.h"
+#include "runtime/engine/source.h"
+#include "runtime/engine/store.h"
+
+struct job;
+
+struct job_config {
+    const struct plan *plan; // finished; must outlive the job
+    struct store *store;
+    struct source *source;
+    struct publisher *publisher;
+    const struct operator_type *const *operators;
+    struct clock *clock; // mono_ns for the step's time cap and statistics only
+};
+
+enum job_state {
+    JOB_RUNNING,
+    JOB_WAITING, // for a topic, for space: retried by itself; `why` says for what
+    JOB_STOPPED, // needs a person; `why` says what and what to do
+};
+
+struct job_turn {
+    bool worked;     // something was committed or relayed: call again at once
+    int64_t wait_ms; // otherwise: call again after at most this long, or when a source or the
+                     // relay's target moved
+};
+
+struct job_status {
+    enum job_state state;
+    char why[ERR_TEXT_MAX];
+    int64_t records_in, records_out, commits, parked, late, skipped;
+    int64_t lag;            // records between the offsets and the stable ends
+    int64_t watermark;      // smallest of the sources; INT64_MIN: none yet
+    char watermark_by[128]; // topic:partition@offset of the record that moved it last
+    int64_t outbox_waiting;
+    int64_t commit_p50_us, commit_p99_us; // of the last 256 commits
+};
+
+int job_open(struct job **out, const struct job_config *c, struct err *e) LEAT_CHECKED;
+void job_close(struct job *j); // an open step is aborted
+
+// One step at wall clock `now` (ms). 0, or the error that stopped the job (it is also in the
+// status).
+int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e) LEAT_CHECKED;
+
+// Any thread.
+void job_status(struct job *j, struct job_status *out);
+
+#endif

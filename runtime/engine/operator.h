@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an operator is. One `struct operator_type` per node kind, in a table that
+// operators/operators.c exports and the app hands to the engine. Operators are synchronous: an
+// event goes in, events go out through operator_emit before process returns (depth first). They do
+// no I/O but through state, tables and the outbox of their `struct run`.
+//
+// Undo: whatever process changes in memory it first records (run_undo_bytes, run_undo_call), so
+// that a record that fails leaves nothing. Rows written at once are undone by the store's
+// savepoint. Outputs and samples are the engine's, which drops them itself.
+#ifndef LEAT_ENGINE_OPERATOR_H
+#define LEAT_ENGINE_OPERATOR_H
+
+#include "runtime/engine/plan.h"
+#include "runtime/engine/state.h"
+#include "runtime/engine/table.h"
+
+struct run; // the engine's side of a running plan (engine/run.h)
+struct operator;
+
+struct operator_type {
+    enum node_kind kind;
+    size_t size; // of the private struct, which starts with struct operator
+
+    // Once, before any record; tables and states are there. Failure is a load error ("table o has
+    // no column idd").
+    int (*open)(struct operator* o, struct err *e);
+    // One event from input `input`. The event is the caller's: copy the struct to change it. An
+    // error is the record's (a class) or the machine's; in both cases the engine undoes the record.
+    int (*process)(struct operator* o, struct event *ev, int input, struct err *e);
+    // The operator's watermark moved to `w` (after the record that moved it): handle everything
+    // due, emit it. The engine passes w on downstream afterwards. Optional.
+    int (*watermark)(struct operator* o, int64_t w, struct err *e);
+    // The smallest watermark at which there is something to do; INT64_MAX for nothing. Cheap; asked
+    // often. Optional.
+    int64_t (*due)(struct operator* o);
+    // End of step: write dirty keys, each once, in key order. Called again only after new changes.
+    // Optional.
+    int (*flush)(struct operator* o, struct err *e);
+    // The step committed, or was aborted: on abort all memory since the last commit is void: forget
+    // and read again from state. Optional.
+    void (*committed)(struct operator* o);
+    void (*aborted)(struct operator* o);
+    void (*close)(struct operator* o); // after a failed open too. Optional.
+};
+
+struct operator
+{
+    const struct operator_type *type;
+    const struct plan_node *node;
+    struct run *run;
+    int64_t watermark; // last passed to watermark()
+};
+
+// The table: one entry per kind, NULL-terminated.
+const struct operator_type *const *operator_types(void); // in operators/operators.c
+
+// --- what an operator may ask of its run ---
+
+// Hands the event to everyone who reads that port. Stops at the first error.
+int operator_emit(struct operator* o, enum plan_port port, struct event *ev,
+                  struct err *e) LEAT_CHECKED;
+// Evaluates an expression, constant or function over the event.
+int operator_eval(struct operator* o, const struct plan_expr *x, struct event *ev,
+                  struct value *out, struct err *e) LEAT_CHECKED;
+// Calls a function for its result and emits.
+int operator_call(struct operator* o, struct fn *f, struct event *ev, struct fn_call *out,
+                  struct err *e) LEAT_CHECKED;
+
+struct arena *run_arena(struct run *r); // of the record being processed
+struct tables *run_tables(struct run *r);
+struct states *run_states(struct run *r);
+const struct plan *run_plan(struct run *r);
+int64_t run_now(struct run *r); // the step's clock, ms
+
+// Buffers one output record; key, value and headers are copied. Partition and sequence are fixed at
+// the end of the step's record.
+int run_output(struct run *r, const struct plan_node *to, struct event *ev, struct value key,
+               struct bytes value, const struct header *headers, size_t n_headers,
+               struct err *e) LEAT_CHECKED;
+// A record that came after its window closed: counted, sampled.
+void run_late(struct run *r, struct operator* o, struct event *ev, int64_t watermark);
+// A type that match does not know: counted.
+void run_skipped(struct run *r, struct operator* o);
+
+// Remembers n bytes at p as they are now; restored, newest first, if the record fails.
+void run_undo_bytes(struct run *r, void *p, size_t n);
+// Calls undo(arg) if the record fails.
+void run_undo_call(struct run *r, void (*undo)(void *arg), void *arg);
+
+// A number kept in the job file with the step (tick times).
+int run_number_get(struct run *r, const char *name, int64_t *v, struct err *e) LEAT_CHECKED;
+int run_number_put(struct run *r, const char *name, int64_t v, struct err *e) LEAT_CHECKED;
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plan: what a job file evaluates to. Plain C structs in one arena, no Lua in them but opaque
+// `struct fn`.
+//
+// scripts/host fills it in (plan_new, then the structs directly), plan_finish checks and compiles
+// it: topological order, expressions against the field plan of their stream, tables of aggregates,
+// operator ids, fingerprints. After that it is read-only and may be shared by the threads that only
+// read it.
+//
+// A stream is (node, port). Most nodes have port OUT_MAIN only; an aggregate also gives OUT_FINAL
+// and OUT_LATE.
+#ifndef LEAT_ENGINE_PLAN_H
+#define LEAT_ENGINE_PLAN_H
+
+#include "runtime/engine/fn.h"
+
+struct expr;
+
+// An expression, a function in its place, or a constant.
+struct plan_expr {
+    const char *text;    // NULL when fn or constant
+    struct value *binds; // of ?
+    int n_binds;
+    struct fn *fn;
+    struct value constant; // used when text and fn are NULL
+    int line;              // in the job file
+    struct expr *compiled; // by plan_finish
+};
+
+struct plan_field {
+    struct bytes name;
+    struct plan_expr expr;
+};
+
+enum plan_port { OUT_MAIN, OUT_FINAL, OUT_LATE, OUT_PORTS };
+
+struct plan_input {
+    int node;
+    enum plan_port port;
+};
+
+enum node_kind {
+    NODE_SOURCE, // from "topic"
+    NODE_EVERY,  // every "1h": ticks of the step's clock
+    NODE_WHERE,
+    NODE_SELECT,
+    NODE_SET,
+    NODE_MAP,
+    NODE_MATCH,
+    NODE_BY,
+    NODE_AGGREGATE, // with its window, if any
+    NODE_INTO,
+    NODE_TO,
+    NODE_KINDS
+};
+
+struct plan_source {
+    const char *topic;
+    struct plan_expr time; // text NULL and constant MISSING: the record's timestamp
+    bool has_time;
+    int64_t disorder_ms; // default 0
+    int64_t idle_ms;     // default 30000; -1: idle = false
+    int64_t ahead_ms;    // default 3600000
+    enum format format;  // default JSON
+    bool changelog;
+    bool from_latest; // from = "latest"; default earliest
+};
+
+enum window_kind { WINDOW_NONE, WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_SESSION, WINDOW_LAST };
+
+struct plan_window {
+    enum window_kind kind;
+    int64_t size_ms;  // or gap, or last
+    int64_t every_ms; // == size_ms for tumbling
+    int64_t grace_ms;
+    int line;
+};
+
+enum agg_kind {
+    AGG_COUNT, // records, or records where the argument is truthy
+    AGG_SUM,
+    AGG_AVG,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_FIRST, // by event time, then arrival
+    AGG_LAST,
+    AGG_KINDS
+};
+
+struct plan_aggregate {
+    struct bytes name; // the result's field
+    enum agg_kind kind;
+    struct plan_expr arg;
+    bool has_arg;
+};
+
+enum table_verb { VERB_INSERT, VERB_PUT, VERB_PATCH, VERB_ADD, VERB_DELETE };
+
+// orders:add("order_id", {total = "qty * price"}): a verb over a table with expressions.
+struct plan_action {
+    int table; // index into plan.tables
+    enum table_verb verb;
+    struct plan_field
+        *key; // patch, add, delete: the key's columns; name BYTES_NULL for "the primary key"
+    int n_key;
+    struct plan_field *cells;
+    int n_cells;
+    int line;
+};
+
+struct plan_case {
+    struct bytes type; // the text matched; BYTES_NULL for `_`
+    struct plan_action *actions;
+    int n_actions;
+    struct fn *fn; // instead of actions
+    int line;
+};
+
+struct plan_node {
+    enum node_kind kind;
+    int line;
+    const char *name;          // :name "x"; NULL if not pinned
+    struct plan_input *inputs; // none for sources
+    int n_inputs;
+    union {
+        struct plan_source source;
+        struct {
+            int64_t interval_ms;
+        } every;
+        struct {
+            struct plan_expr condition;
+        } where;
+        struct { // select and set: fields in writing order
+            struct plan_field *fields;
+            int n;
+        } select;
+        struct {
+            struct fn *fn;
+        } map;
+        struct {
+            struct plan_expr on;
+            struct plan_case *cases;
+            int n;
+        } match;
+        struct { // names: the path's last name, else "key", "key_2", ...
+            struct plan_field *parts;
+            int n;
+        } by;
+        struct {
+            struct plan_window window;
+            struct plan_aggregate *aggs;
+            int n;
+            int table; // by plan_finish: the table whose rows hold this state, or -1
+        } aggregate;
+        struct { // n == 0: columns by name
+            int table;
+            struct plan_field *columns;
+            int n;
+        } into;
+        struct {
+            const char *topic;
+            struct plan_expr key;
+            bool has_key;
+            struct plan_field *headers;
+            int n_headers;
+        } to;
+    };
+    // --- by plan_finish ---
+    const char *id;           // from[telemetry]/by/aggregate: names its state; unique in the plan
+    struct fieldplan *fields; // of the value that reaches this node
+    bool owns_fields; // this node starts the field plan: sources, and nodes behind a new value
+    struct plan_input *outs[OUT_PORTS]; // who reads each port, in file order (port field unused)
+    int n_outs[OUT_PORTS];
+    const char **key_names; // names of the parts of the key that reaches this node
+    int n_key_names;        // 0: the record's own key
+    bool native;            // no Lua runs per record here
+    bool writes_rows;       // this node writes rows at once: its records need a savepoint
+    uint64_t fingerprint;
+};
+
+struct plan_index {
+    const char *sql; // "customer, placed_at desc"
+    int line;
+};
+
+struct plan_table {
+    const char *name;
+    const char *body; // the inside of CREATE TABLE, logical types included
+    int line;
+    struct plan_index *indexes;
+    int n_indexes;
+    bool without_rowid;
+    const char *ttl;     // NULL
+    const char *history; // NULL
+    int aggregate;       // node whose rows these are, made by plan_finish; -1 for declared tables
+};
+
+struct plan_view {
+    const char *name, *sql;
+    int line;
+};
+
+// "text", "text?", "integer = 50", "time": as declared.
+struct plan_param {
+    const char *name, *type;
+    struct value fallback; // MISSING: required
+    bool nullable;
+    int line;
+};
+
+struct plan_query {
+    const char *name, *sql;
+    const char *path; // NULL: /q/<job>/<name>
+    bool one;
+    struct plan_param *params; // sorted by name
+    int n_params;
+    int line;
+};
+
+enum park_mode { PARK_KEY, PARK_RECORD, PARK_STOP };
+
+struct plan_errors {
+    int64_t *retry_ms; // waits between tries
+    int n_retry;       // -1: the default 1s 10s 1m 10m
+    enum park_mode park;
+    const char *dead; // topic; NULL
+    int64_t limit;
+};
+
+struct plan_commit {
+    int64_t records, bytes, every_ms; // caps of one step
+};
+
+struct plan {
+    struct arena arena; // everything below lives here
+    const char *file;   // as given by the user, for messages
+    const char *job;    // [a-z0-9._-], not starting with a dot
+    int version;
+    struct plan_errors errors;
+    struct plan_commit commit;
+    struct plan_node *nodes; // plan_finish: in topological order, file order where free
+    int n_nodes, cap_nodes;
+    struct plan_table *tables;
+    int n_tables;
+    struct plan_view *views;
+    int n_views;
+    struct plan_query *queries;
+    int n_queries;
+    const char **warnings; // by plan_finish and the loader: "jobs/a.lua:7: ..."
+    int n_warnings;
+    uint64_t fingerprint;
+    // What keeps the functions alive (the Lua state); freed last. May be NULL.
+    void *owner;
+    void (*owner_free)(void *owner);
+};
+
+struct plan *plan_new(const char *file);
+void plan_free(struct plan *p);
+
+// Appends a zeroed node and returns its index. Pointers to nodes move: keep indices.
+int plan_add_node(struct plan *p, enum node_kind kind, int line);
+
+// Checks and compiles. The error reads "jobs/a.lua:7: in where: ...". LEAT_ELOAD.
+int plan_finish(struct plan *p, struct err *e) LEAT_CHECKED;
+
+const char *node_kind_name(enum node_kind k);
+const char *agg_kind_name(enum agg_kind k);
+const char *table_verb_name(enum table_verb v);
+int plan_table_find(const struct plan *p, const char *name); // -1
+
+// Evaluates an expression, constant or function at a place that wants a value.
+struct expr_env;
+int plan_expr_eval(const struct plan_expr *x, const struct expr_env *env, struct tables *tables,
+                   struct value *out, struct err *e) LEAT_CHECKED;
+
+// The plan as JSON (stored in _leat_meta, shown by explain --json), and as the tree `leat explain`
+// prints.
+void plan_write_json(const struct plan *p, struct buf *out);
+void plan_explain(const struct plan *p, struct buf *out);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operator state as rows. One state table per stateful operator, in the job's file; an operator is
+// a write-back cache over it: get on a miss, put of each dirty key once per step in key order.
+//
+// A row is (window, key parts..., state blob). Key parts are stored as SQL values, so their order
+// is SQLite's: numbers, then text by memcmp, then blobs. For an operator without windows, `window`
+// is 0. Where an aggregate feeds a table, the row is the table's own row: put also writes the
+// result columns, and the blob is a hidden column that is cleared when the window closes, which
+// keeps it to one row write per dirty key.
+#ifndef LEAT_ENGINE_STATE_H
+#define LEAT_ENGINE_STATE_H
+
+#include "runtime/engine/plan.h"
+
+struct states; // all of a job
+struct state;  // one operator's rows
+
+struct state_spec {
+    const char *id; // plan_node.id
+    int table;      // the fused table's index, or -1
+    bool windowed;
+    const char *const *key_names; // of the fused table's key columns
+    int n_key;
+    const char *const *columns; // of the fused table's result columns
+    int n_columns;
+};
+
+struct state_key {
+    int64_t window; // window start, ms; 0 without windows
+    int64_t window_end;
+    const struct value *parts; // scalars, not nil
+};
+
+struct states_ops {
+    int (*open)(struct states *s, const struct state_spec *spec, struct state **out, struct err *e);
+    // 1 and the blob (in the arena), or 0 when there is no row with state.
+    int (*get)(struct state *st, const struct state_key *k, struct arena *a, struct bytes *blob,
+               struct err *e);
+    // columns: n_columns values (fused) or NULL. blob BYTES_NULL: the state is done with, the row
+    // stays (fused) or goes (not fused).
+    int (*put)(struct state *st, const struct state_key *k, const struct value *columns,
+               struct bytes blob, struct err *e);
+    int (*del)(struct state *st, const struct state_key *k, struct err *e);
+    // Rows that have state, with from <= window < to, ordered by window then key. `each` gets
+    // memory that dies after it returns; non-zero stops and is passed on. Do not put while
+    // scanning.
+    int (*scan)(struct state *st, int64_t from, int64_t to,
+                int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
+                struct err *e);
+};
+
+struct states {
+    const struct states_ops *ops;
+};
+
+#endif

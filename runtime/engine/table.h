@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Row verbs over the job's tables: what ctx.db, match actions and :into call. Implemented by
+// projections/rows.c on the job's one writing connection; used inside a step only, on the worker
+// thread.
+//
+// Values are logical: time is int64 ms (ISO text is accepted and converted), bool a boolean,
+// decimals VALUE_DECIMAL or text. MISSING leaves a column alone (or at its default on insert); NULL
+// writes NULL.
+//
+// Errors: LEAT_ECONSTRAINT (NOT NULL, CHECK, UNIQUE), LEAT_EMISSING (foreign key; patch of no row;
+// a required column missing when put or add has to insert), LEAT_ETYPE, LEAT_EINVAL (unknown
+// column: a load error for plans), or an infrastructure code. The text names table and column.
+#ifndef LEAT_ENGINE_TABLE_H
+#define LEAT_ENGINE_TABLE_H
+
+#include "runtime/engine/plan.h"
+
+struct tables;       // all tables of a job
+struct table_action; // one verb over one column set, prepared
+
+struct table_shape;
+
+struct tables_ops {
+    // `columns` are the cells' columns; `key_columns` those of the key (n_key 0: the primary key,
+    // in its order; insert and put take the key from the cells). The action lives as long as the
+    // tables.
+    int (*prepare)(struct tables *t, const struct table_shape *shape, struct table_action **out,
+                   struct err *e);
+    // key: n_key values; cells: n_cells values, in the shape's order. *changed (may be NULL) tells
+    // whether a row was written.
+    int (*run)(struct table_action *a, const struct value *key, const struct value *cells,
+               bool *changed, struct err *e);
+    // The row with that primary key as an object, or MISSING.
+    int (*get)(struct tables *t, int table, const struct value *key, int n_key, struct arena *a,
+               struct value *row, struct err *e);
+    // ctx.db:sql: one statement under the job's authorizer; rows come back as an array of objects.
+    int (*sql)(struct tables *t, struct bytes sql, const struct value *params, struct arena *a,
+               struct value *rows, struct err *e);
+    // Column names of the table in order; for "has no column" messages and into-by-name.
+    int (*columns)(struct tables *t, int table, const char *const **names,
+                   const char *const **types);
+    // Names of the primary key's columns.
+    int (*primary_key)(struct tables *t, int table, const char *const **names);
+};
+
+struct table_shape {
+    int table; // index into plan.tables
+    enum table_verb verb;
+    const struct bytes *key_columns;
+    int n_key;
+    const struct bytes *columns;
+    int n_cells;
+};
+
+struct tables {
+    const struct tables_ops *ops;
+};
+
+#endif
