@@ -8,10 +8,14 @@
 // --- Kafka port ---
 #define REQUEST_BYTES_MAX                                                                          \
     (16 * 1024 * 1024 + BATCH_BYTES_MAX_HARD)          // larger frame: connection closed
+#define REQUEST_FIRST_BYTES_MAX (512 * 1024)           // before a first valid request: closed
 #define REQUEST_BYTES_INFLIGHT_MAX (256 * 1024 * 1024) // all connections: stop reading sockets
 #define CONN_MAX 4096                                  // more: refused at accept
 #define CONN_OUT_BYTES_MAX (64 * 1024 * 1024)          // unsent replies: stop reading the socket
 #define CONN_IDLE_MS_MAX (10 * 60 * 1000)              // silent connection: closed
+#define CONN_STALL_MS_MAX (60 * 1000)   // half a request or reply that stands still: closed
+#define CONN_REQUESTS_MAX 100           // unanswered requests: stop reading the socket
+#define RECV_SCRATCH_BYTES (256 * 1024) // one per network loop
 #define FETCH_BYTES_MAX (55 * 1024 * 1024) // one fetch response, as Kafka's fetch.max.bytes
 #define FETCH_WAIT_MS_MAX 500000
 #define TOPICS_MAX 10000
