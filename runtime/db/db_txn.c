@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transactions, savepoints and checkpoints.
+//
+// Some errors end a transaction without being asked: a full disk, an I/O error, an interrupted
+// write. What is written after that would commit on its own, without the offsets that belong to it.
+// So nothing here opens a transaction implicitly: a savepoint outside of one is refused, and
+// db_in_transaction is the question to ask after any error.
+//
+// db_commit leaves no transaction open in any case: one that failed is rolled back, and whoever
+// called it starts over.
+#include "runtime/base/failpoint.h"
+#include "runtime/base/limits.h"
+#include "runtime/db/db_internal.h"
+
+static const char *own_sql(const struct db *db, enum db_own which)
+{
+    switch (which) {
+    case DB_OWN_BEGIN:
+        return db->mode == DB_READER ? "BEGIN" : "BEGIN IMMEDIATE";
+    case DB_OWN_COMMIT:
+        return "COMMIT";
+    case DB_OWN_ROLLBACK:
+        return "ROLLBACK";
+    case DB_OWN_SAVE:
+        return "SAVEPOINT leat";
+    case DB_OWN_RELEASE:
+        return "RELEASE leat";
+    case DB_OWN_BACK:
+        return "ROLLBACK TO leat";
+    case DB_OWN_VERSION:
+        return "PRAGMA data_version";
+    case DB_OWN_N:
+        break;
+    }
+    UNREACHABLE("no such statement");
+}
+
+static int own(struct db *db, enum db_own which, struct err *e)
+{
+    int rc;
+
+    if (db->own[which] != NULL)
+        return 0;
+    rc = sqlite3_prepare_v3(db->h, own_sql(db, which), -1, SQLITE_PREPARE_PERSISTENT,
+                            &db->own[which], NULL);
+    return rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+}
+
+// Past the policy, which is for other people's SQL. SQLite may prepare again inside of step.
+static int own_step(struct db *db, enum db_own which, int64_t *out, struct err *e)
+{
+    int rc;
+
+    db->trusted = true;
+    rc = own(db, which, e);
+    if (rc == 0) {
+        rc = sqlite3_step(db->own[which]);
+        if (rc == SQLITE_ROW && out != NULL)
+            *out = sqlite3_column_int64(db->own[which], 0);
+        rc = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : db_error(db, rc, e);
+        (void)sqlite3_reset(db->own[which]);
+    }
+    db->trusted = false;
+    return rc;
+}
+
+static int own_run(struct db *db, enum db_own which, struct err *e)
+{
+    return own_step(db, which, NULL, e);
+}
+
+int db_begin(struct db *db, struct err *e)
+{
+    ASSERT(!db_in_transaction(db));
+    return own_run(db, DB_OWN_BEGIN, e);
+}
+
+int db_commit(struct db *db, struct err *e)
+{
+    int rc;
+
+    if (!db_in_transaction(db))
+        return err_set(e, LEAT_ESTOPPED, "an error has ended the transaction before its commit");
+    rc = failpoint("db_before_commit");
+    if (rc < 0)
+        err_set(e, rc, "failpoint db_before_commit");
+    else
+        rc = own_run(db, DB_OWN_COMMIT, e);
+    if (rc < 0) {
+        db_rollback(db);
+        return rc;
+    }
+    rc = failpoint("db_after_commit");
+    return rc < 0 ? err_set(e, rc, "failpoint db_after_commit") : 0;
+}
+
+void db_rollback(struct db *db)
+{
+    if (!db_in_transaction(db))
+        return;
+    // ROLLBACK cannot be left undone: even when it reports an error the transaction is gone.
+    if (own_run(db, DB_OWN_ROLLBACK, NULL) < 0)
+        (void)sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool db_in_transaction(struct db *db)
+{
+    return !sqlite3_get_autocommit(db->h);
+}
+
+static int own_inside(struct db *db, enum db_own which, struct err *e)
+{
+    if (!db_in_transaction(db))
+        return err_set(e, LEAT_ESTOPPED, "an error has ended the transaction");
+    return own_run(db, which, e);
+}
+
+int db_savepoint(struct db *db, struct err *e)
+{
+    return own_inside(db, DB_OWN_SAVE, e);
+}
+
+int db_release(struct db *db, struct err *e)
+{
+    return own_inside(db, DB_OWN_RELEASE, e);
+}
+
+int db_rollback_to(struct db *db, struct err *e)
+{
+    int rc = own_inside(db, DB_OWN_BACK, e);
+
+    return rc < 0 ? rc : own_inside(db, DB_OWN_RELEASE, e);
+}
+
+int db_data_version(struct db *db, int64_t *out, struct err *e)
+{
+    return own_step(db, DB_OWN_VERSION, out, e);
+}
+
+int64_t db_wal_bytes(struct db *db)
+{
+    return db->wal_pages * db->page_bytes;
+}
+
+int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e)
+{
+    int in_wal = 0, done = 0, rc;
+
+    ASSERT(db->mode != DB_READER && !db_in_transaction(db));
+    if (db->mode == DB_MEMORY || db_wal_bytes(db) < from_bytes || db->wal_pages == 0)
+        return 0;
+    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+        return db_error(db, rc, e);
+    // All of it is in the database file now: the next commit starts the WAL over, as soon as no
+    // reader needs it.
+    if (rc == SQLITE_OK && in_wal == done)
+        db->wal_pages = 0;
+    return 0;
+}
