@@ -101,8 +101,7 @@ enum table_verb { VERB_INSERT, VERB_PUT, VERB_PATCH, VERB_ADD, VERB_DELETE };
 struct plan_action {
     int table; // index into plan.tables
     enum table_verb verb;
-    struct plan_field
-        *key; // patch, add, delete: the key's columns; name BYTES_NULL for "the primary key"
+    struct plan_field *key; // patch, add, delete; name BYTES_NULL for "the primary key"
     int n_key;
     struct plan_field *cells;
     int n_cells;
@@ -154,7 +153,8 @@ struct plan_node {
             int table; // by plan_finish: the table whose rows hold this state, or -1
         } aggregate;
         struct { // n == 0: columns by name
-            int table;
+            int table;        // index into plan.tables, or -1 and
+            const char *name; // the table's name: found, or made for an aggregate, by plan_finish
             struct plan_field *columns;
             int n;
         } into;
@@ -168,8 +168,13 @@ struct plan_node {
     };
     // --- by plan_finish ---
     const char *id;           // from[telemetry]/by/aggregate: names its state; unique in the plan
-    struct fieldplan *fields; // of the value that reaches this node
-    bool owns_fields; // this node starts the field plan: sources, and nodes behind a new value
+    // Field plan of the value that reaches this node (of a source: of its records). All expressions
+    // of the node are compiled against it, and the engine hands process() events whose view has it.
+    struct fieldplan *fields;
+    // Of the value it emits on OUT_MAIN and OUT_FINAL: its own behind a new value (source, select,
+    // set, map, match, aggregate), else the same as fields. OUT_LATE passes the input's value on.
+    struct fieldplan *out_fields;
+    bool owns_fields, owns_out; // which of the two plan_free frees here
     struct plan_input *outs[OUT_PORTS]; // who reads each port, in file order (port field unused)
     int n_outs[OUT_PORTS];
     const char **key_names; // names of the parts of the key that reaches this node
@@ -255,7 +260,9 @@ struct plan {
     void (*owner_free)(void *owner);
 };
 
+// With every setting at its default.
 struct plan *plan_new(const char *file);
+// Frees the compiled parts and the functions too; each struct fn stands in one place of the plan.
 void plan_free(struct plan *p);
 
 // Appends a zeroed node and returns its index. Pointers to nodes move: keep indices.
@@ -263,6 +270,14 @@ int plan_add_node(struct plan *p, enum node_kind kind, int line);
 
 // Checks and compiles. The error reads "jobs/a.lua:7: in where: ...". LEAT_ELOAD.
 int plan_finish(struct plan *p, struct err *e) LEAT_CHECKED;
+
+// Calls visit for every expression of the node, in file order. Non-zero stops and is passed on.
+int plan_node_exprs(struct plan_node *n, int (*visit)(void *arg, struct plan_expr *x), void *arg);
+// Calls visit for every function that stands in a statement's place (map, match), not in an
+// expression's.
+void plan_node_fns(struct plan_node *n, void (*visit)(void *arg, struct fn *f), void *arg);
+// Whether the node keeps something between records: state, rows, or what it has published.
+bool node_kind_stateless(enum node_kind k);
 
 const char *node_kind_name(enum node_kind k);
 const char *agg_kind_name(enum agg_kind k);

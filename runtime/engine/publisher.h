@@ -19,8 +19,8 @@ struct publisher_ops {
     // Creates a declared output topic that does not exist.
     int (*topic)(struct publisher *p, const char *topic, struct publisher_topic *out,
                  struct err *e);
-    // Appends one batch (built with the job's producer id and sequence). *end: durable when
-    // durable() passes it. A repeat succeeds with the original's end. LEAT_EFORK: the log holds
+    // Appends one batch (built with the job's producer id and sequence). *end: the offset behind
+    // its last record; it is durable once durable() >= *end. A repeat succeeds with the original's end. LEAT_EFORK: the log holds
     // other content under this sequence. LEAT_ENOSPC, LEAT_EBUSY: try again later. LEAT_ENOTFOUND:
     // the topic id is gone.
     int (*append)(struct publisher *p, const char *topic, struct uuid id, int32_t partition,
