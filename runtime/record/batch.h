@@ -24,6 +24,9 @@
 #ifndef LEAT_RECORD_BATCH_H
 #define LEAT_RECORD_BATCH_H
 
+#include "runtime/base/arena.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/err.h"
 #include "runtime/record/event.h"
 
 #define BATCH_HEADER_BYTES 61
@@ -85,7 +88,7 @@ struct batch_record {
 struct batch_iter {
     struct batch_header header;
     struct bytes rest;
-    int32_t i;
+    int32_t i, last_delta;
 };
 
 // Inflates into the arena if compressed, at most `inflated_max` bytes (LEAT_ETOOBIG). The batch
@@ -99,7 +102,8 @@ int batch_record_headers(const struct batch_record *r, struct arena *a, struct h
 
 // Builds one batch: init, add..., finish. The same calls give the same bytes.
 struct batch_builder {
-    struct buf buf;
+    struct buf buf;    // header and records
+    struct buf packed; // header and compressed records, when there is a codec
     struct batch_header h;
 };
 void batch_builder_init(struct batch_builder *b);
