@@ -11,6 +11,7 @@ void lines_init(struct lines *l)
 {
     *l = (struct lines){0};
     arena_init(&l->arena);
+    l->cells = arena_alloc(&l->arena, CSV_COLUMNS_MAX * sizeof *l->cells);
 }
 
 void lines_deinit(struct lines *l)
@@ -176,7 +177,6 @@ static int csv_row(struct bytes in, bool end, struct arena *a, struct csv_row *r
 {
     size_t pos = 0, n;
 
-    row->cells = arena_alloc(a, CSV_COLUMNS_MAX * sizeof *row->cells);
     row->n = 0;
     for (;;) {
         if (row->n == CSV_COLUMNS_MAX)
@@ -263,7 +263,7 @@ static bool csv_blank(const struct csv_row *row)
 static int csv_next(struct lines *l, struct bytes in, bool end, size_t *used, struct arena *a,
                     struct lines_record *out, struct err *e)
 {
-    struct csv_row row;
+    struct csv_row row = {l->cells, 0};
     size_t n;
 
     while (in.n > 0) {

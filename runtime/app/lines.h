@@ -25,7 +25,8 @@ struct lines {
     size_t n_sets;
     const char *key; // field whose value is the record key; NULL
     // internal
-    struct arena arena; // of the header
+    struct arena arena;  // of the header
+    struct bytes *cells; // of the current row
     struct bytes *columns;
     bool *is_text;
     size_t n_columns;
