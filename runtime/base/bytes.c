@@ -87,7 +87,7 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
     return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f) ? 0 : 4;
 }
 
-bool bytes_is_utf8(struct bytes b)
+size_t bytes_utf8_prefix(struct bytes b)
 {
     size_t i = 0;
 
@@ -98,8 +98,13 @@ bool bytes_is_utf8(struct bytes b)
         }
         size_t n = utf8_sequence(b.p + i, b.n - i);
         if (n == 0)
-            return false;
+            break;
         i += n;
     }
-    return true;
+    return i;
+}
+
+bool bytes_is_utf8(struct bytes b)
+{
+    return bytes_utf8_prefix(b) == b.n;
 }

@@ -68,5 +68,7 @@ uint32_t bytes_murmur2(struct bytes b);
 
 // Whether `b` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF).
 bool bytes_is_utf8(struct bytes b);
+// The length of the longest well-formed prefix.
+size_t bytes_utf8_prefix(struct bytes b);
 
 #endif

@@ -48,7 +48,7 @@ int number_parse_int(struct bytes s, int64_t *v)
         unsigned digit = (unsigned)s.p[i] - '0';
         if (digit > 9)
             return LEAT_EINVAL;
-        over = over || u > (limit - digit) / 10;
+        over = over || (i >= 18 && u > (limit - digit) / 10); // 18 digits fit in any case
         if (!over)
             u = u * 10 + digit;
     }

@@ -135,6 +135,9 @@ void value_iter_init(struct value_iter *it, const struct value *of, struct arena
 // 1 = one more, 0 = end, negative = error.
 int value_iter_next(struct value_iter *it, struct bytes *name, struct value *out,
                     struct err *e) LEAT_CHECKED;
+// The same with lazy scalars left alone, for those that do not look at every value.
+int value_iter_token(struct value_iter *it, struct bytes *name, struct value *out,
+                     struct err *e) LEAT_CHECKED;
 
 // Members or elements; 0 for scalars.
 size_t value_count(const struct value *v);

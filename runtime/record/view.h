@@ -35,6 +35,7 @@ struct view {
     enum format format;  // of raw
     struct value *slots; // fieldplan_slots(plan) of them
     uint8_t *known;      // per slot: 0 not resolved yet, 1 found as token, 2 forced
+    struct value_object *members; // of an encoded root, as tokens; made by the first view_member
 };
 
 // Over encoded bytes; BYTES_NULL raw is a tombstone (root missing). LEAT_EDECODE with the byte
