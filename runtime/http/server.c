@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/http/server.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
+#include "runtime/http/query_route.h"
+
+struct http_path {
+    char *pattern;
+    struct http_job *job;
+    const struct plan_query *query;
+};
+
+struct http_server {
+    struct http_config config;
+    char *host;
+    char **hosts;
+    size_t n_hosts;
+    struct MHD_Daemon *daemon;
+    int port;
+    pthread_rwlock_t lock; // read: a request is using a route; write: routes change
+    struct http_path *paths;
+    size_t n_paths;
+};
+
+// --- who may ask ---
+
+// "name", "name:port", "[::1]:port" against the names we answer to. Keeps a page that rebinds its
+// DNS name out.
+static bool host_allowed(const struct http_server *s, const char *header)
+{
+    static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
+    size_t n;
+
+    if (header == NULL)
+        return false;
+    n = header[0] == '[' ? strcspn(header, "]") + 1 : strcspn(header, ":");
+    struct bytes name = bytes_of(header, n < strlen(header) ? n : strlen(header));
+    if (header[name.n] != 0 && header[name.n] != ':')
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
+        if (bytes_eq_str(name, loopback[i]))
+            return true;
+    for (size_t i = 0; i < s->n_hosts; i++)
+        if (bytes_eq_str(name, s->hosts[i]))
+            return true;
+    return bytes_eq_str(name, s->host);
+}
+
+// --- what is asked ---
+
+static enum MHD_Result collect_arg(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    struct http_args *args = cls;
+
+    (void)kind;
+    if (strcmp(name, "min_position") == 0) {
+        args->min_position = bytes_str(value);
+        return MHD_YES;
+    }
+    if (args->n == ARRAY_LEN(args->names))
+        return MHD_NO;
+    args->names[args->n] = bytes_str(name);
+    args->texts[args->n++] = bytes_str(value != NULL ? value : "");
+    return MHD_YES;
+}
+
+static void collect_args(struct MHD_Connection *c, const struct route_match *m,
+                         struct http_args *args)
+{
+    const char *position = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Leat-Min-Position");
+
+    args->n = 0;
+    args->min_position = bytes_str(position);
+    for (size_t i = 0; i < m->n; i++) {
+        args->names[args->n] = m->params[i].name;
+        args->texts[args->n++] = m->params[i].text;
+    }
+    MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, collect_arg, args);
+}
+
+static bool answer_query(struct http_server *s, struct MHD_Connection *c, const char *url,
+                         struct http_answer *out)
+{
+    struct route_match match;
+    struct http_args args;
+    bool found = false;
+
+    pthread_rwlock_rdlock(&s->lock);
+    for (size_t i = 0; i < s->n_paths && !found; i++) {
+        if (!route_matches(s->paths[i].pattern, url, &match))
+            continue;
+        found = true;
+        collect_args(c, &match, &args);
+        query_route_answer(s->paths[i].job, s->paths[i].query, &args, out);
+    }
+    pthread_rwlock_unlock(&s->lock);
+    return found;
+}
+
+static void answer(struct http_server *s, struct MHD_Connection *c, const char *url,
+                   struct http_answer *out)
+{
+    if (strcmp(url, "/status") == 0) {
+        s->config.status(s->config.arg, &out->body);
+    } else if (strcmp(url, "/metrics") == 0) {
+        out->type = "text/plain; version=0.0.4";
+        s->config.metrics(s->config.arg, &out->body);
+    } else if (strcmp(url, "/healthz") == 0) {
+        out->type = "text/plain";
+        out->status = s->config.healthy(s->config.arg, &out->body) ? 200 : 503;
+    } else if (!answer_query(s, c, url, out)) {
+        http_answer_error(out, 404, "nothing is at %s; /status lists the jobs and their queries",
+                          url);
+    }
+}
+
+// --- libmicrohttpd ---
+
+static enum MHD_Result reply(struct MHD_Connection *c, struct http_answer *a)
+{
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result ok;
+
+    if (r == NULL)
+        return MHD_NO;
+    MHD_add_response_header(r, "Content-Type", a->type);
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "Cache-Control", "no-cache");
+    if (a->position.n > 0) {
+        MHD_add_response_header(r, "Leat-Position", buf_cstr(&a->position));
+        char *tag = heap_printf("\"%s\"", buf_cstr(&a->position));
+        MHD_add_response_header(r, "ETag", tag);
+        heap_free(tag);
+    }
+    ok = MHD_queue_response(c, (unsigned)a->status, r);
+    MHD_destroy_response(r);
+    return ok;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *body,
+                                  size_t *body_size, void **state)
+{
+    static int seen;
+    struct http_answer a = {.status = 200, .type = "application/json"};
+    enum MHD_Result ok;
+
+    (void)version;
+    (void)body;
+    if (*state == NULL) { // headers are in; the body, if any, is not
+        *state = &seen;
+        return MHD_YES;
+    }
+    if (*body_size > 0) { // discard: no route takes one
+        *body_size = 0;
+        return MHD_YES;
+    }
+    if (!host_allowed(cls, MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host")))
+        http_answer_error(&a, 421,
+                          "this server does not answer for that Host; name it in http_hosts");
+    else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        http_answer_error(&a, 405, "only GET and HEAD are served");
+    else
+        answer(cls, c, url, &a);
+    ok = reply(c, &a);
+    http_answer_deinit(&a);
+    return ok;
+}
+
+static int bind_address(const struct http_config *c, struct sockaddr_storage *out, struct err *e)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, c->host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)c->port);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, c->host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)c->port);
+        return 0;
+    }
+    return err_set(e, LEAT_EINVAL, "http listener: \"%s\" is not an IP address", c->host);
+}
+
+static int daemon_start(struct http_server *s, struct err *e)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
+    const union MHD_DaemonInfo *info;
+    struct sockaddr_storage addr;
+    int rc = bind_address(&s->config, &addr, e);
+
+    if (rc != 0)
+        return rc;
+    if (addr.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&addr,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONN_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(HTTP_REQUEST_MS_MAX / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)(512 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+    if (s->daemon == NULL)
+        return err_set(e, LEAT_EIO,
+                       "cannot listen for HTTP on %s:%d; is another server there? Choose another "
+                       "port with --http-listen",
+                       s->host, s->config.port);
+    info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    s->port = info != NULL ? info->port : s->config.port;
+    return 0;
+}
+
+int http_start(struct http_server **out, const struct http_config *c, struct err *e)
+{
+    struct http_server *s = heap_zalloc(sizeof *s);
+    int rc;
+
+    s->config = *c;
+    s->host = heap_strdup(c->host);
+    s->config.host = s->host;
+    s->hosts = heap_alloc(c->n_hosts * sizeof *s->hosts);
+    for (; s->n_hosts < c->n_hosts; s->n_hosts++)
+        s->hosts[s->n_hosts] = heap_strdup(c->hosts[s->n_hosts]);
+    pthread_rwlock_init(&s->lock, NULL);
+    rc = daemon_start(s, e);
+    if (rc != 0) {
+        http_stop(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void http_stop(struct http_server *s)
+{
+    if (s == NULL)
+        return;
+    if (s->daemon != NULL)
+        MHD_stop_daemon(s->daemon);
+    for (size_t i = 0; i < s->n_paths; i++)
+        heap_free(s->paths[i].pattern);
+    for (size_t i = 0; i < s->n_hosts; i++)
+        heap_free(s->hosts[i]);
+    pthread_rwlock_destroy(&s->lock);
+    heap_free(s->paths);
+    heap_free(s->hosts);
+    heap_free(s->host);
+    heap_free(s);
+}
+
+int http_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+// --- routes ---
+
+static int path_add(struct http_server *s, char *pattern, struct http_job *j,
+                    const struct plan_query *q, struct err *e)
+{
+    for (size_t i = 0; i < s->n_paths; i++) {
+        if (!route_collides(s->paths[i].pattern, pattern))
+            continue;
+        err_set(e, LEAT_EEXISTS, "query \"%s\" of job %s and \"%s\" of job %s both claim %s",
+                q->name, j->name, s->paths[i].query->name, s->paths[i].job->name, pattern);
+        heap_free(pattern);
+        return LEAT_EEXISTS;
+    }
+    s->paths = heap_realloc(s->paths, (s->n_paths + 1) * sizeof *s->paths);
+    s->paths[s->n_paths++] = (struct http_path){pattern, j, q};
+    return 0;
+}
+
+static int query_add(struct http_server *s, struct http_job *j, const struct plan_query *q,
+                     struct err *e)
+{
+    int rc = path_add(s, heap_printf("/q/%s/%s", j->name, q->name), j, q, e);
+
+    if (rc != 0 || q->path == NULL)
+        return rc;
+    rc = route_check(q->path, e);
+    if (rc != 0)
+        return err_wrap(e, rc, "query \"%s\" of job %s", q->name, j->name);
+    return path_add(s, heap_strdup(q->path), j, q, e);
+}
+
+static void job_drop(struct http_server *s, const struct http_job *j)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n_paths; i++) {
+        if (s->paths[i].job == j)
+            heap_free(s->paths[i].pattern);
+        else
+            s->paths[kept++] = s->paths[i];
+    }
+    s->n_paths = kept;
+}
+
+int http_add_job(struct http_server *s, struct http_job *j, struct err *e)
+{
+    int rc = 0;
+
+    pthread_rwlock_wrlock(&s->lock);
+    for (int i = 0; i < j->n_queries && rc == 0; i++)
+        rc = query_add(s, j, &j->queries[i], e);
+    if (rc != 0)
+        job_drop(s, j);
+    pthread_rwlock_unlock(&s->lock);
+    return rc;
+}
+
+void http_remove_job(struct http_server *s, struct http_job *j)
+{
+    pthread_rwlock_wrlock(&s->lock);
+    job_drop(s, j);
+    pthread_rwlock_unlock(&s->lock);
+}
