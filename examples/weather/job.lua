@@ -1,7 +1,7 @@
 -- A year of hourly temperatures from two stations: daily statistics as a table, hot days as a topic.
 job "weather" { version = 1 }
 
-local hot = param("hot", 76)
+local hot = param("hot", 75)
 
 local readings = from "weather.readings" { time = "time" }
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The thread of one job: turn after turn of runtime/engine/job.h, asleep in between until a source
+// moved or the turn's time is up. Everything else asks it through atomics and two conditions:
+// `wake` (there may be work) and `committed` (a step went in).
+//
+//   starting ──job_open──► running ──job_turn fails──► stopped        (status says why; the thread
+//   stays for worker_stop)
+//                             └──worker_stop──► closing ──► joined
+#ifndef LEAT_APP_WORKER_H
+#define LEAT_APP_WORKER_H
+
+#include <pthread.h>
+
+#include "runtime/engine/job.h"
+#include "runtime/log/flusher.h"
+
+struct worker {
+    struct job_config config;
+    struct flusher *flusher; // whose moves wake this worker; NULL: it polls
+    struct flush_watch watch;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, committed;
+    bool woken, stopping, started; // under lock
+    int64_t commits;               // under lock: counts turns that worked
+    struct job *job;
+};
+
+// Opens the job on the caller's thread (so that errors are the caller's) and starts its thread.
+int worker_start(struct worker *w, const struct job_config *c, struct flusher *flusher,
+                 struct err *e) LEAT_CHECKED;
+// Finishes the turn, closes the job, joins. After a failed start too.
+void worker_stop(struct worker *w);
+// Any thread: returns after the next step, or after `ms`.
+void worker_wait_commit(struct worker *w, int64_t ms);
+
+#endif
