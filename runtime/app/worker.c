@@ -63,7 +63,7 @@ static void *worker_run(void *arg)
         int rc = job_turn(w->job, clock_wall_ms(w->config.clock), &turn, &e);
         if (rc != 0) {
             trace(TRACE_ERROR, w->config.plan->job, "the job stopped: %s", e.text);
-            turn = (struct job_turn){false, 3600000};
+            break;
         }
         if (turn.worked)
             worker_told(w);
