@@ -82,13 +82,28 @@ static void lines_open(const struct produce *p, const char *file, struct lines *
     l->key = args_get(p->args, "--key", NULL);
 }
 
+// Holds back until record number p->records is due.
+static void pace(struct produce *p)
+{
+    int64_t due_ns, now;
+
+    if (p->rate == 0 || p->records % 16 != 0)
+        return;
+    due_ns = p->progress.started_ns + p->records * 1000000000 / p->rate;
+    while ((now = clock_mono_ns(clock_system())) < due_ns)
+        kafka_poll(p->client, (int)((due_ns - now) / 1000000) + 1);
+}
+
 static int send_record(struct produce *p, const struct lines_record *r, struct err *e)
 {
     struct kafka_record out = {
         .key = r->key, .value = r->value, .partition = (int32_t)p->partition};
 
     p->records++;
-    return p->client != NULL ? kafka_produce(p->client, p->topic, &out, e) : 0;
+    if (p->client == NULL)
+        return 0;
+    pace(p);
+    return kafka_produce(p->client, p->topic, &out, e);
 }
 
 // All whole records that `in` holds so far.
@@ -226,7 +241,8 @@ static int parse_options(struct produce *p)
     p->format_given = args_has(p->args, "--csv") || args_has(p->args, "--lines");
     if (p->format == LINES_PLAIN && (args_has(p->args, "--key") || args_has(p->args, "--set")))
         return usage_error(p->args, "--lines sends text as it is: --key and --set need fields");
-    if (!args_int(p->args, "--partition", -1, 0, INT32_MAX, &p->partition))
+    if (!args_int(p->args, "--partition", -1, 0, INT32_MAX, &p->partition) ||
+        !args_int(p->args, "--rate", 0, 1, 100000000, &p->rate))
         return EXIT_USAGE;
     return parse_sets(p);
 }
@@ -278,6 +294,7 @@ const struct command command_produce = {
                 {"--lines", 0, NULL, "each line is a value as it is"},
                 {"--text", 0, "COLUMN", "CSV: this column is text even if it looks like a number"},
                 {"--partition", 0, "N", "send to this partition instead of by key"},
+                {"--rate", 0, "N", "send at most N records per second"},
                 {"--create", 0, "N", "create the topic with N partitions if it is not there"}},
     .run = produce_run,
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A job as the server hosts it: the plan from its file, its database, its worker and the readers of its queries.
+// A job as the server hosts it: the plan from its file, its database, its worker and the readers of
+// its queries.
 //
-//   hosted_job_load   evaluates the job file                                    (cheap; errors are the author's)
-//   hosted_job_start  opens the database, starts the worker
-//   hosted_job_stop   stops both; the plan stays for its last readers
-//   hosted_job_free
+//   hosted_job_load   evaluates the job file                                    (cheap; errors are
+//   the author's) hosted_job_start  opens the database, starts the worker hosted_job_stop   stops
+//   both; the plan stays for its last readers hosted_job_free
 #ifndef LEAT_APP_HOSTED_JOB_H
 #define LEAT_APP_HOSTED_JOB_H
 

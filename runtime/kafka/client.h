@@ -48,6 +48,8 @@ struct kafka_record {
 // Queues one record; blocks while the queue is full.
 int kafka_produce(struct kafka_client *c, const char *topic, const struct kafka_record *r,
                   struct err *e) LEAT_CHECKED;
+// Serves the connection for up to `ms`: for a producer that paces itself.
+void kafka_poll(struct kafka_client *c, int ms);
 // Waits until everything is acknowledged. The first delivery error, if any.
 int kafka_flush(struct kafka_client *c, struct err *e) LEAT_CHECKED;
 int64_t kafka_delivered(const struct kafka_client *c);

@@ -65,6 +65,11 @@ int kafka_produce(struct kafka_client *c, const char *topic, const struct kafka_
     return 0;
 }
 
+void kafka_poll(struct kafka_client *c, int ms)
+{
+    c->rdk.rd_kafka_poll(c->rk, ms);
+}
+
 int kafka_flush(struct kafka_client *c, struct err *e)
 {
     while (c->rdk.rd_kafka_outq_len(c->rk) > 0 && c->delivery.code == 0)
