@@ -93,6 +93,8 @@ static int read_bytes(struct reader *r, const struct wire_field *f, uint8_t *out
 
     if (rc != 0)
         return rc;
+    if (f->type == WIRE_STRING && n > INT16_MAX)
+        return fail(r, f->name, "longer than a string may be");
     if (n >= 0) {
         b = bytes_of(reader_take(r, (size_t)n), (size_t)n);
         if (b.p == NULL)

@@ -13,8 +13,8 @@ A field is one line, indented by four for each struct it lies in:
 
     name type [versions] [null[=versions]] [tag=N] [default=X] [ignorable] [inflexible]
 
-Versions are `3`, `3-7` or `3+`; without them a field has those of what it lies in. A type is a primitive,
-the name of a struct, or either behind `[]`. The lines indented under the first use of a struct define it;
+Versions are `3`, `3-7` or `3+`; without them a field is in every version that has what it lies in. A type
+is a primitive, the name of a struct, or either behind `[]`. The lines indented under the first use of a struct define it;
 later uses in the same message give only the name. `ignorable` fields are dropped silently when a version
 lacks them. Defaults are 0, "", false or empty unless said otherwise; `default=null` needs `null`.
 """
@@ -134,7 +134,7 @@ class Parser:
         message = Struct(snake, name + suffix, low, high, flexible)
         self.messages.append(message)
         self.types = {}
-        self.stack = [(message, low, high)]  # the struct at each depth, and the versions it exists in
+        self.stack = [message]  # the struct at each depth
         return message
 
     def heading(self, words):
@@ -153,16 +153,15 @@ class Parser:
     def field(self, depth, words):
         if not 1 <= depth <= len(self.stack):
             raise SchemaError("indented deeper than the struct above it")
-        message = self.stack[0][0]
         self.stack = self.stack[:depth]
-        owner, low, high = self.stack[-1]
-        field = Field(words[0], words[1], low, high)
+        message, owner = self.stack[0], self.stack[-1]
+        field = Field(words[0], words[1], message.low, message.high)
         parse_attributes(field, words[2:])
         if field.type not in PRIMITIVES:
             if field.type not in self.types:
                 name = f"{message.name}_{field.type}"
                 self.types[field.type] = Struct(name, message.title, message.low, message.high, message.flexible)
-                self.stack.append((self.types[field.type], field.low, field.high))
+                self.stack.append(self.types[field.type])
             field.of = self.types[field.type]
         check_field(field)
         owner.fields.append(field)
