@@ -31,6 +31,7 @@ struct produce {
     struct lines_set sets[SETS_MAX];
     size_t n_sets;
     int64_t partition;
+    int64_t rate;                // records per second; 0: as fast as it goes
     struct arena arena;          // of the options
     struct kafka_client *client; // NULL while checking
     struct progress progress;
