@@ -11,6 +11,9 @@
 //   hw        high watermark: first offset not yet visible. Equal to `flushed`, or to `end` in
 //   page-cache mode lso       last stable offset: hw until there are transactions
 //
+// The folder explains itself: beside segments (and their .index and .snapshot) it holds `recovery-point` and
+// `leader-epoch-checkpoint` (checkpoint.h). The caller makes the folder and syncs its parent.
+//
 // Life: partition_open recovers and leaves a partition READY, READ_ONLY (corruption below the last
 // durable position: said once, never cut) or fails. A failed write or sync moves it to FAILED until
 // restart; ENOSPC truncates back what was written and fails only that append (LEAT_ENOSPC).
@@ -106,6 +109,10 @@ int partition_find_time(struct partition *p, int64_t timestamp, int64_t limit, i
 // The first offset with the largest timestamp, and that timestamp (ListOffsets -3).
 int partition_max_time(struct partition *p, int64_t limit, int64_t *offset, int64_t *timestamp,
                        struct err *e) LEAT_CHECKED;
+
+// The largest epoch at or below `epoch` and the offset where it ends; -1 and -1 when there is none
+// (OffsetForLeaderEpoch).
+void partition_epoch_end(struct partition *p, int32_t epoch, int32_t *found, int64_t *end);
 
 // Drops whole segments that retention no longer wants. Returns the bytes freed.
 int partition_retain(struct partition *p, int64_t *freed, struct err *e) LEAT_CHECKED;
