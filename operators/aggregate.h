@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The aggregate operator's insides, shared by the files that make it up: aggregate.c (records in,
+// rows out) and close.c (windows that end).
+#ifndef LEAT_OPERATORS_AGGREGATE_H
+#define LEAT_OPERATORS_AGGREGATE_H
+
+#include "operators/aggregates.h"
+#include "operators/groups.h"
+#include "operators/operators.h"
+
+struct aggregate {
+    struct operator op;
+    const struct plan_window *window;
+    // the functions
+    int n;
+    const struct agg_type **types;
+    size_t *at;         // of each accumulator in group.acc, in bytes
+    struct value *args; // of the record being counted
+    // the shape of results: key parts, window_start, window_end, aggregates
+    int n_key;
+    int n_fields;
+    struct bytes *names;
+    // state
+    struct state *state;
+    bool fused;
+    bool stale; // the cache is void: windows must be found again in state
+    struct groups groups;
+    struct group_window **closing; // closed in this step, not flushed yet; in order
+    size_t n_closing, cap_closing;
+    struct agg_env env;
+    size_t cache_bytes; // groups are evicted past this
+    size_t close_rows;  // a closing window is read from state in pieces of this many rows
+    // scratch
+    struct buf key, blob;
+    struct arena arena;
+};
+
+// For tests: small numbers find big bugs.
+void aggregate_limits(struct operator *o, size_t cache_bytes, size_t close_rows);
+
+// The result of a group as values: key parts [0..n_key), then aggregates [..n).
+void aggregate_parts(struct aggregate *g, const struct group *group, struct value *parts,
+                     struct arena *a);
+void aggregate_results(const struct aggregate *g, const struct group *group, struct value *out);
+
+// Fills an empty group from its blob.
+int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob,
+                     struct err *e) LEAT_CHECKED;
+// Writes the row; `closed` clears its state.
+int aggregate_put(struct aggregate *g, const struct group_window *w, struct group *group,
+                  bool closed, struct err *e) LEAT_CHECKED;
+
+uint64_t aggregate_hash(struct bytes key);
+
+// Finds the windows that have state.
+int aggregate_reload(struct aggregate *g, struct err *e) LEAT_CHECKED;
+
+// close.c: ends the first window: emits its groups in key order and leaves them to the flush.
+int aggregate_close_first(struct aggregate *g, struct err *e) LEAT_CHECKED;
+// Writes and frees what was closed.
+int aggregate_flush_closing(struct aggregate *g, struct err *e) LEAT_CHECKED;
+void aggregate_drop_closing(struct aggregate *g);
+
+#endif

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operators/aggregates.h"
+
+#include "operators/pack.h"
+#include "runtime/base/heap.h"
+
+#include <math.h>
+
+// --- texts ---
+
+void agg_env_clear(struct agg_env *env)
+{
+    for (size_t i = 0; i < env->n_trash; i++)
+        heap_free(env->trash[i]);
+    env->n_trash = 0;
+}
+
+void agg_env_deinit(struct agg_env *env)
+{
+    agg_env_clear(env);
+    heap_free(env->trash);
+    *env = (struct agg_env){0};
+}
+
+static bool owns_block(const struct value *v)
+{
+    return v->type == VALUE_TEXT || v->type == VALUE_BYTES || v->type == VALUE_DOC_ARRAY ||
+           v->type == VALUE_DOC_OBJECT;
+}
+
+static void undo_block(void *block)
+{
+    heap_free(block);
+}
+
+// The old block goes to the trash, and comes back out of it if the record fails.
+static void trash_add(struct agg_env *env, void *block)
+{
+    if (env->n_trash == env->cap_trash) {
+        env->cap_trash = env->cap_trash ? env->cap_trash * 2 : 64;
+        env->trash = heap_realloc(env->trash, env->cap_trash * sizeof(*env->trash));
+    }
+    run_undo_bytes(env->run, &env->n_trash, sizeof(env->n_trash));
+    env->trash[env->n_trash++] = block;
+}
+
+// A copy of v whose bytes are a block of its own.
+static struct value value_own(const struct value *v)
+{
+    struct value own = *v;
+
+    if (owns_block(v)) {
+        uint8_t *block = heap_alloc(v->s.n + 1);
+
+        if (v->s.n > 0)
+            memcpy(block, v->s.p, v->s.n);
+        own.s.p = block;
+    }
+    return own;
+}
+
+static int value_set(struct agg_env *env, struct value *slot, const struct value *v, struct err *e)
+{
+    struct buf doc = BUF_EMPTY;
+    struct value flat = *v;
+    int rc = 0;
+
+    if (v->type == VALUE_OBJECT || v->type == VALUE_ARRAY) {
+        rc = value_write_msgpack(v, &doc, e);
+        flat = (struct value){.type = v->type == VALUE_OBJECT ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY,
+                              .format = FORMAT_MSGPACK,
+                              .s = buf_bytes(&doc)};
+    }
+    if (rc == 0) {
+        if (owns_block(slot))
+            trash_add(env, (void *)slot->s.p);
+        *slot = value_own(&flat);
+        if (owns_block(slot))
+            run_undo_call(env->run, undo_block, (void *)slot->s.p);
+    }
+    buf_deinit(&doc);
+    return rc;
+}
+
+static void value_drop(struct value *v)
+{
+    if (owns_block(v))
+        heap_free((void *)v->s.p);
+    *v = VALUE_OF_MISSING;
+}
+
+static int value_unpack_own(struct bytes *in, struct value *v)
+{
+    struct value borrowed;
+    int rc = unpack_value(in, &borrowed);
+
+    if (rc == 0)
+        *v = value_own(&borrowed);
+    return rc;
+}
+
+// --- count ---
+
+static int count_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                     struct err *e)
+{
+    (void)env, (void)time, (void)e;
+    *(int64_t *)acc += value_truthy(v);
+    return 0;
+}
+
+static int count_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    (void)env, (void)e;
+    *(int64_t *)acc += *(const int64_t *)other;
+    return 0;
+}
+
+static struct value count_result(const void *acc)
+{
+    return value_int(*(const int64_t *)acc);
+}
+
+static int count_pack(const void *acc, struct buf *out, struct err *e)
+{
+    (void)e;
+    pack_i64(out, *(const int64_t *)acc);
+    return 0;
+}
+
+static int count_unpack(void *acc, struct bytes *in)
+{
+    return unpack_i64(in, acc);
+}
+
+// --- sum and avg ---
+
+enum sum_kind { SUM_EMPTY, SUM_INT, SUM_DECIMAL, SUM_FLOAT };
+
+struct acc_sum {
+    int64_t i;    // integers, scaled by 10^scale
+    double f, c;  // floats, and what their additions lost (Neumaier)
+    int64_t n;    // values
+    uint8_t kind; // the widest seen
+    uint8_t scale;
+};
+
+static int sum_overflow(struct err *e)
+{
+    return err_set(e, LEAT_ETYPE, "the sum does not fit into 64 bits");
+}
+
+static int rescale(int64_t *i, int from, int to, struct err *e)
+{
+    for (; from < to; from++)
+        if (__builtin_mul_overflow(*i, 10, i))
+            return sum_overflow(e);
+    return 0;
+}
+
+static int sum_add_int(struct acc_sum *s, int64_t i, int scale, struct err *e)
+{
+    int to = scale > s->scale ? scale : s->scale;
+    int rc = rescale(&s->i, s->scale, to, e);
+
+    if (rc == 0)
+        rc = rescale(&i, scale, to, e);
+    s->scale = (uint8_t)to;
+    if (rc == 0 && __builtin_add_overflow(s->i, i, &s->i))
+        rc = sum_overflow(e);
+    return rc;
+}
+
+static int sum_add_float(struct acc_sum *s, double f, struct err *e)
+{
+    double t = s->f + f;
+
+    if (!isfinite(t))
+        return err_set(e, LEAT_ENUMBER, "the sum is not finite");
+    s->c += fabs(s->f) >= fabs(f) ? (s->f - t) + f : (f - t) + s->f;
+    s->f = t;
+    return 0;
+}
+
+static int sum_widen(struct acc_sum *s, enum sum_kind kind, struct err *e)
+{
+    if ((s->kind == SUM_DECIMAL && kind == SUM_FLOAT) ||
+        (s->kind == SUM_FLOAT && kind == SUM_DECIMAL))
+        return err_set(e, LEAT_ETYPE, "decimals and floats cannot be summed together");
+    if (kind > s->kind)
+        s->kind = (uint8_t)kind;
+    return 0;
+}
+
+static int sum_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                   struct err *e)
+{
+    struct acc_sum *s = acc;
+    int rc;
+
+    (void)env, (void)time;
+    switch ((enum value_type)v->type) {
+    case VALUE_INT:
+        rc = sum_widen(s, SUM_INT, e);
+        rc = rc < 0 ? rc : sum_add_int(s, v->i, 0, e);
+        break;
+    case VALUE_DECIMAL:
+        rc = sum_widen(s, SUM_DECIMAL, e);
+        rc = rc < 0 ? rc : sum_add_int(s, v->i, v->scale, e);
+        break;
+    case VALUE_FLOAT:
+        rc = sum_widen(s, SUM_FLOAT, e);
+        rc = rc < 0 ? rc : sum_add_float(s, v->f, e);
+        break;
+    default:
+        return err_set(e, LEAT_ETYPE, "cannot sum %s", value_type_name(v));
+    }
+    s->n++;
+    return rc;
+}
+
+static int sum_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    struct acc_sum *s = acc;
+    const struct acc_sum *o = other;
+    int rc;
+
+    (void)env;
+    if (o->n == 0)
+        return 0;
+    rc = sum_widen(s, (enum sum_kind)o->kind, e);
+    if (rc == 0)
+        rc = sum_add_int(s, o->i, o->scale, e);
+    if (rc == 0)
+        rc = sum_add_float(s, o->f, e);
+    s->c += o->c;
+    s->n += o->n;
+    return rc;
+}
+
+static struct value sum_result(const void *acc)
+{
+    const struct acc_sum *s = acc;
+
+    switch ((enum sum_kind)s->kind) {
+    case SUM_INT:
+        return value_int(s->i);
+    case SUM_DECIMAL:
+        return (struct value){.type = VALUE_DECIMAL, .scale = s->scale, .i = s->i};
+    case SUM_FLOAT:
+        return value_float((double)s->i + (s->f + s->c));
+    case SUM_EMPTY:
+        break;
+    }
+    return VALUE_OF_NULL;
+}
+
+static struct value avg_result(const void *acc)
+{
+    const struct acc_sum *s = acc;
+    double sum = (double)s->i;
+
+    if (s->n == 0)
+        return VALUE_OF_NULL;
+    if (s->kind == SUM_DECIMAL)
+        sum /= pow(10, s->scale);
+    return value_float((sum + (s->f + s->c)) / (double)s->n);
+}
+
+static int sum_pack(const void *acc, struct buf *out, struct err *e)
+{
+    const struct acc_sum *s = acc;
+
+    (void)e;
+    pack_u8(out, s->kind);
+    pack_u8(out, s->scale);
+    pack_i64(out, s->n);
+    pack_i64(out, s->i);
+    pack_f64(out, s->f);
+    pack_f64(out, s->c);
+    return 0;
+}
+
+static int sum_unpack(void *acc, struct bytes *in)
+{
+    struct acc_sum *s = acc;
+    int rc = unpack_u8(in, &s->kind);
+
+    rc = rc < 0 ? rc : unpack_u8(in, &s->scale);
+    rc = rc < 0 ? rc : unpack_i64(in, &s->n);
+    rc = rc < 0 ? rc : unpack_i64(in, &s->i);
+    rc = rc < 0 ? rc : unpack_f64(in, &s->f);
+    rc = rc < 0 ? rc : unpack_f64(in, &s->c);
+    if (rc == 0 && (s->kind > SUM_FLOAT || s->scale > 18))
+        return LEAT_ECORRUPT;
+    return rc;
+}
+
+// --- min and max ---
+
+static int extreme_add(struct agg_env *env, struct value *acc, const struct value *v, int sign,
+                       struct err *e)
+{
+    int cmp = -1, rc;
+
+    if (v->type == VALUE_BOOL || value_is_object(v) || value_is_array(v))
+        return err_set(e, LEAT_ETYPE, "cannot compare %s", value_type_name(v));
+    if (acc->type == VALUE_MISSING)
+        return value_set(env, acc, v, e);
+    rc = value_cmp(v, acc, &cmp, e);
+    if (rc < 0)
+        return rc;
+    return cmp * sign > 0 ? value_set(env, acc, v, e) : 0;
+}
+
+static int min_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                   struct err *e)
+{
+    (void)time;
+    return extreme_add(env, acc, v, -1, e);
+}
+
+static int max_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                   struct err *e)
+{
+    (void)time;
+    return extreme_add(env, acc, v, 1, e);
+}
+
+static int min_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    const struct value *v = other;
+
+    return v->type == VALUE_MISSING ? 0 : extreme_add(env, acc, v, -1, e);
+}
+
+static int max_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    const struct value *v = other;
+
+    return v->type == VALUE_MISSING ? 0 : extreme_add(env, acc, v, 1, e);
+}
+
+static struct value extreme_result(const void *acc)
+{
+    const struct value *v = acc;
+
+    return v->type == VALUE_MISSING ? VALUE_OF_NULL : *v;
+}
+
+static int extreme_pack(const void *acc, struct buf *out, struct err *e)
+{
+    return pack_value(out, acc, e);
+}
+
+static int extreme_unpack(void *acc, struct bytes *in)
+{
+    return value_unpack_own(in, acc);
+}
+
+static void extreme_drop(void *acc)
+{
+    value_drop(acc);
+}
+
+// --- first and last ---
+
+struct acc_timed {
+    struct value value; // MISSING: none yet
+    int64_t time;
+};
+
+static int timed_set(struct agg_env *env, struct acc_timed *t, const struct value *v, int64_t time,
+                     struct err *e)
+{
+    t->time = time;
+    return value_set(env, &t->value, v, e);
+}
+
+static int first_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                     struct err *e)
+{
+    struct acc_timed *t = acc;
+
+    if (t->value.type != VALUE_MISSING && time >= t->time)
+        return 0;
+    return timed_set(env, t, v, time, e);
+}
+
+static int last_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                    struct err *e)
+{
+    struct acc_timed *t = acc;
+
+    if (t->value.type != VALUE_MISSING && time < t->time)
+        return 0;
+    return timed_set(env, t, v, time, e);
+}
+
+static int first_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    const struct acc_timed *t = other;
+
+    return t->value.type == VALUE_MISSING ? 0 : first_add(env, acc, &t->value, t->time, e);
+}
+
+static int last_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    const struct acc_timed *t = other;
+
+    return t->value.type == VALUE_MISSING ? 0 : last_add(env, acc, &t->value, t->time, e);
+}
+
+static struct value timed_result(const void *acc)
+{
+    return extreme_result(&((const struct acc_timed *)acc)->value);
+}
+
+static int timed_pack(const void *acc, struct buf *out, struct err *e)
+{
+    const struct acc_timed *t = acc;
+
+    pack_i64(out, t->time);
+    return pack_value(out, &t->value, e);
+}
+
+static int timed_unpack(void *acc, struct bytes *in)
+{
+    struct acc_timed *t = acc;
+    int rc = unpack_i64(in, &t->time);
+
+    return rc < 0 ? rc : value_unpack_own(in, &t->value);
+}
+
+static void timed_drop(void *acc)
+{
+    value_drop(&((struct acc_timed *)acc)->value);
+}
+
+// --- the table ---
+
+static const struct agg_type types[AGG_KINDS] = {
+    [AGG_COUNT] = {sizeof(int64_t), count_add, count_merge, count_result, count_pack, count_unpack,
+                   NULL},
+    [AGG_SUM] = {sizeof(struct acc_sum), sum_add, sum_merge, sum_result, sum_pack, sum_unpack,
+                 NULL},
+    [AGG_AVG] = {sizeof(struct acc_sum), sum_add, sum_merge, avg_result, sum_pack, sum_unpack,
+                 NULL},
+    [AGG_MIN] = {sizeof(struct value), min_add, min_merge, extreme_result, extreme_pack,
+                 extreme_unpack, extreme_drop},
+    [AGG_MAX] = {sizeof(struct value), max_add, max_merge, extreme_result, extreme_pack,
+                 extreme_unpack, extreme_drop},
+    [AGG_FIRST] = {sizeof(struct acc_timed), first_add, first_merge, timed_result, timed_pack,
+                   timed_unpack, timed_drop},
+    [AGG_LAST] = {sizeof(struct acc_timed), last_add, last_merge, timed_result, timed_pack,
+                  timed_unpack, timed_drop},
+};
+
+const struct agg_type *agg_type(enum agg_kind kind)
+{
+    return kind >= 0 && kind < AGG_KINDS && types[kind].add != NULL ? &types[kind] : NULL;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A window ends: each of its groups goes out on OUT_FINAL once, in key order, with the window's last
+// millisecond as event time; then its state is cleared. The clearing is left to the flush, which
+// writes each row once per step.
+//
+// A window that is not wholly in memory is read from state. When it has more rows than close_rows,
+// this goes in pieces, lowest keys first: read, emit, clear at once, again; so closing a window
+// needs no more memory than keeping it open did.
+#include "operators/aggregate.h"
+
+#include "operators/groupkey.h"
+#include "operators/window.h"
+#include "runtime/base/heap.h"
+
+static struct value final_value(struct aggregate *g, const struct group_window *w,
+                                const struct group *group, const struct value *parts,
+                                struct arena *a)
+{
+    struct value_object *obj = arena_alloc(a, sizeof(*obj));
+    int i = g->n_key;
+
+    obj->n = (size_t)g->n_fields;
+    obj->names = g->names;
+    obj->values = arena_alloc(a, (size_t)g->n_fields * sizeof(*obj->values));
+    memcpy(obj->values, parts, (size_t)g->n_key * sizeof(*parts));
+    obj->values[i++] = value_int(w->start);
+    obj->values[i++] = value_int(window_end(g->window, w->start));
+    aggregate_results(g, group, obj->values + i);
+    return (struct value){.type = VALUE_OBJECT, .object = obj};
+}
+
+static struct value final_key(const struct aggregate *g, struct value *parts, struct arena *a)
+{
+    struct value_array *array;
+
+    if (g->n_key == 1)
+        return parts[0];
+    array = arena_alloc(a, sizeof(*array));
+    *array = (struct value_array){.n = (size_t)g->n_key, .items = parts};
+    return (struct value){.type = VALUE_ARRAY, .array = array};
+}
+
+static int emit_final(struct aggregate *g, const struct group_window *w,
+                      const struct group *group, struct err *e)
+{
+    struct arena *a = &g->arena; // of this one event: thousands may close together
+    struct value *parts;
+    struct event ev = {.partition = -1, .offset = -1};
+
+    if (!(group->flags & GROUP_PRESENT) || g->op.node->n_outs[OUT_FINAL] == 0)
+        return 0;
+    arena_reset(a);
+    parts = arena_alloc(a, (size_t)g->n_key * sizeof(*parts));
+    aggregate_parts(g, group, parts, a);
+    ev.time = ev.timestamp = window_end(g->window, w->start) - 1;
+    ev.key = final_key(g, parts, a);
+    view_of(&ev.view, NULL, final_value(g, w, group, parts, a), a);
+    return operator_emit(&g->op, OUT_FINAL, &ev, e);
+}
+
+// --- reading a window that is partly in state ---
+
+struct piece {
+    struct aggregate *g;
+    struct group_window *w;
+    size_t rows;      // read so far
+    struct buf last;  // the highest key read
+    struct err *err;
+};
+
+static int piece_row(void *arg, const struct state_key *k, struct bytes blob)
+{
+    struct piece *p = arg;
+    struct aggregate *g = p->g;
+    struct group *group;
+    struct bytes key;
+    uint64_t hash;
+    int rc;
+
+    buf_clear(&g->key);
+    rc = group_key_encode(&g->key, k->parts, g->n_key, p->err);
+    if (rc < 0)
+        return rc;
+    key = buf_bytes(&g->key);
+    hash = aggregate_hash(key);
+    buf_clear(&p->last);
+    buf_append_bytes(&p->last, key);
+    if (group_find(p->w, key, hash) == NULL) {
+        group = group_add(&g->groups, p->w, key, hash);
+        rc = aggregate_unpack(g, group, blob, p->err);
+    }
+    return rc < 0 ? rc : ++p->rows == g->close_rows;
+}
+
+// 1 when there may be more rows than were read.
+static int piece_read(struct piece *p, struct err *e)
+{
+    struct aggregate *g = p->g;
+
+    p->rows = 0;
+    p->err = e;
+    return run_states(g->op.run)->ops->scan(g->state, p->w->start, p->w->start + 1, piece_row, p,
+                                            e);
+}
+
+// Emits, clears and forgets the groups up to the last key read.
+static int piece_close(struct piece *p, struct err *e)
+{
+    struct aggregate *g = p->g;
+    const struct keysort_item *items;
+    size_t n = groups_collect(&g->groups, p->w, false, &items);
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct group *group = items[i].what;
+
+        if (bytes_cmp(items[i].key, buf_bytes(&p->last)) > 0)
+            break;
+        rc = emit_final(g, p->w, group, e);
+        if (rc == 0)
+            rc = aggregate_put(g, p->w, group, true, e);
+        if (rc == 0)
+            group_remove(&g->groups, p->w, group);
+    }
+    return rc;
+}
+
+// Nothing of a closing window waits for the flush as dirty: the close writes it.
+static void unlist_all(struct group_window *w)
+{
+    for (size_t i = 0; i < w->n_dirty; i++)
+        w->dirty[i]->listed = false;
+    w->n_dirty = 0;
+}
+
+static int window_complete(struct aggregate *g, struct group_window *w, struct err *e)
+{
+    struct piece p = {.g = g, .w = w};
+    int rc;
+
+    while ((rc = piece_read(&p, e)) > 0) {
+        rc = aggregate_flush_closing(g, e); // rows are written in order
+        if (rc == 0)
+            rc = piece_close(&p, e);
+        if (rc < 0)
+            break;
+    }
+    buf_deinit(&p.last);
+    w->complete = rc == 0;
+    return rc;
+}
+
+int aggregate_close_first(struct aggregate *g, struct err *e)
+{
+    struct group_window *w = g->groups.windows[0];
+    const struct keysort_item *items;
+    size_t n;
+    int rc = 0;
+
+    unlist_all(w);
+    if (!w->complete)
+        rc = window_complete(g, w, e);
+    if (rc < 0)
+        return rc;
+    n = groups_collect(&g->groups, w, false, &items);
+    for (size_t i = 0; i < n; i++) {
+        rc = emit_final(g, w, items[i].what, e);
+        if (rc < 0)
+            return rc;
+    }
+    if (g->n_closing == g->cap_closing) {
+        g->cap_closing = g->cap_closing ? g->cap_closing * 2 : 8;
+        g->closing = heap_realloc(g->closing, g->cap_closing * sizeof(struct group_window *));
+    }
+    g->closing[g->n_closing++] = groups_window_take_first(&g->groups);
+    return 0;
+}
+
+int aggregate_flush_closing(struct aggregate *g, struct err *e)
+{
+    for (size_t c = 0; c < g->n_closing; c++) {
+        const struct keysort_item *items;
+        size_t n = groups_collect(&g->groups, g->closing[c], false, &items);
+
+        for (size_t i = 0; i < n; i++) {
+            int rc = aggregate_put(g, g->closing[c], items[i].what, true, e);
+
+            if (rc < 0)
+                return rc;
+        }
+    }
+    aggregate_drop_closing(g);
+    return 0;
+}
+
+void aggregate_drop_closing(struct aggregate *g)
+{
+    for (size_t c = 0; c < g->n_closing; c++)
+        groups_window_free(&g->groups, g->closing[c]);
+    g->n_closing = 0;
+}

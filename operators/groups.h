@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The open groups of an aggregate in memory: per window a hash table from key to group, windows in
+// order of their start. A cache of state rows: a window is `complete` when every group it has is
+// here (it was opened by this process and nothing of it was evicted); of others a missing key must
+// be asked from state.
+//
+// A group's address is stable. Its bytes from `flags` on are what records change and undo restores;
+// everything else about it (that it exists, where it hangs) is cache, and harmless when the record
+// that brought it in fails: such a group is not GROUP_PRESENT and means nothing.
+//
+// Nothing here iterates in hash order towards a result: groups_collect sorts.
+#ifndef LEAT_OPERATORS_GROUPS_H
+#define LEAT_OPERATORS_GROUPS_H
+
+#include "operators/keysort.h"
+#include "runtime/base/bytes.h"
+
+enum group_flag {
+    GROUP_PRESENT = 1, // has counted a record
+    GROUP_DIRTY = 2,   // differs from its state row
+    GROUP_STORED = 4,  // has a state row
+};
+
+struct group {
+    uint64_t hash;
+    struct bytes key;   // group_key_encode'd; inline or a heap block
+    struct bytes exact; // the parts packed, where the key alone does not tell; else null
+    bool listed;        // is in its window's dirty list
+    bool recent;        // touched since the eviction's hand passed
+    uint64_t flags;     // --- undo starts here ---
+    uint64_t acc[];     // accumulators, then room for a short key
+};
+
+struct group_slot {
+    uint64_t hash;
+    struct group *group; // NULL: free
+};
+
+struct group_window {
+    int64_t start;
+    bool complete;
+    struct group_slot *slots;
+    size_t n, cap;
+    struct group **dirty; // listed ones, unsorted
+    size_t n_dirty, cap_dirty;
+};
+
+struct groups {
+    size_t acc_bytes;
+    void (*drop)(void *arg, struct group *g); // frees what the accumulators own; may be NULL
+    void *arg;
+    struct group_window **windows; // by start
+    size_t n_windows, cap_windows;
+    struct group_window *hot; // the one used last; NULL
+    struct group *free;       // chained through key.p
+    uint8_t **chunks;         // of groups
+    size_t n_chunks, cap_chunks;
+    size_t chunk_used;
+    size_t n_groups, key_bytes;
+    size_t hand; // where eviction goes on
+    struct keysort_item *items, *spare;
+    size_t cap_items;
+};
+
+void groups_init(struct groups *gs, size_t acc_bytes);
+void groups_deinit(struct groups *gs);
+// Forgets everything.
+void groups_clear(struct groups *gs);
+size_t groups_bytes(const struct groups *gs);
+
+struct group_window *groups_window_find(struct groups *gs, int64_t start); // or NULL
+struct group_window *groups_window_add(struct groups *gs, int64_t start, bool complete);
+// Takes the window out of the open ones; groups_window_free ends it.
+struct group_window *groups_window_take_first(struct groups *gs);
+void groups_window_free(struct groups *gs, struct group_window *w);
+
+struct group *group_find(const struct group_window *w, struct bytes key, uint64_t hash); // or NULL
+// A new group with empty accumulators. The key is copied.
+struct group *group_add(struct groups *gs, struct group_window *w, struct bytes key,
+                        uint64_t hash);
+void group_remove(struct groups *gs, struct group_window *w, struct group *g);
+// Replaces it; BYTES_NULL for none.
+void group_set_exact(struct groups *gs, struct group *g, struct bytes exact);
+// Notes the group for the next flush, once.
+void group_list(struct group_window *w, struct group *g);
+
+// The window's groups (or only the listed ones) in key order. The array lives until the next call.
+size_t groups_collect(struct groups *gs, const struct group_window *w, bool only_listed,
+                      const struct keysort_item **out);
+
+// Drops groups that are clean and were not used lately until at most `bytes` are held, or none is
+// left to drop.
+void groups_evict(struct groups *gs, size_t bytes);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operators/pack.h"
+
+#include "runtime/base/endian.h"
+
+void pack_u8(struct buf *out, uint8_t v)
+{
+    buf_append_byte(out, v);
+}
+
+void pack_i64(struct buf *out, int64_t v)
+{
+    buf_append_be64(out, (uint64_t)v);
+}
+
+void pack_f64(struct buf *out, double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof(bits));
+    buf_append_be64(out, bits);
+}
+
+static void pack_run(struct buf *out, struct bytes s)
+{
+    ASSERT(s.n <= UINT32_MAX);
+    buf_append_be32(out, (uint32_t)s.n);
+    buf_append_bytes(out, s);
+}
+
+static int pack_built(struct buf *out, const struct value *v, struct err *e)
+{
+    struct buf doc = BUF_EMPTY;
+    int rc = value_write_msgpack(v, &doc, e);
+
+    if (rc == 0) {
+        pack_u8(out, v->type == VALUE_OBJECT ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY);
+        pack_u8(out, FORMAT_MSGPACK);
+        pack_run(out, buf_bytes(&doc));
+    }
+    buf_deinit(&doc);
+    return rc;
+}
+
+int pack_value(struct buf *out, const struct value *v, struct err *e)
+{
+    if (v->type == VALUE_OBJECT || v->type == VALUE_ARRAY)
+        return pack_built(out, v, e);
+    pack_u8(out, v->type);
+    switch ((enum value_type)v->type) {
+    case VALUE_MISSING:
+    case VALUE_NULL:
+        return 0;
+    case VALUE_BOOL:
+        pack_u8(out, v->b);
+        return 0;
+    case VALUE_INT:
+        pack_i64(out, v->i);
+        return 0;
+    case VALUE_FLOAT:
+        pack_f64(out, v->f);
+        return 0;
+    case VALUE_DECIMAL:
+        pack_u8(out, v->scale);
+        pack_i64(out, v->i);
+        return 0;
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        pack_run(out, v->s);
+        return 0;
+    case VALUE_DOC_ARRAY:
+    case VALUE_DOC_OBJECT:
+        pack_u8(out, v->format);
+        pack_run(out, v->s);
+        return 0;
+    case VALUE_ARRAY:
+    case VALUE_OBJECT:
+    case VALUE_LAZY:
+        break;
+    }
+    UNREACHABLE("values in state are forced");
+}
+
+int unpack_u8(struct bytes *in, uint8_t *v)
+{
+    if (in->n < 1)
+        return LEAT_ECORRUPT;
+    *v = in->p[0];
+    *in = bytes_of(in->p + 1, in->n - 1);
+    return 0;
+}
+
+int unpack_i64(struct bytes *in, int64_t *v)
+{
+    if (in->n < 8)
+        return LEAT_ECORRUPT;
+    *v = (int64_t)load_be64(in->p);
+    *in = bytes_of(in->p + 8, in->n - 8);
+    return 0;
+}
+
+int unpack_f64(struct bytes *in, double *v)
+{
+    int64_t bits;
+    int rc = unpack_i64(in, &bits);
+
+    if (rc == 0)
+        memcpy(v, &bits, sizeof(bits));
+    return rc;
+}
+
+static int unpack_run(struct bytes *in, struct bytes *s)
+{
+    size_t n;
+
+    if (in->n < 4)
+        return LEAT_ECORRUPT;
+    n = load_be32(in->p);
+    if (n > in->n - 4)
+        return LEAT_ECORRUPT;
+    *s = bytes_of(in->p + 4, n);
+    *in = bytes_of(in->p + 4 + n, in->n - 4 - n);
+    return 0;
+}
+
+static int unpack_bool(struct bytes *in, struct value *v)
+{
+    uint8_t b;
+    int rc = unpack_u8(in, &b);
+
+    if (rc == 0 && b > 1)
+        return LEAT_ECORRUPT;
+    v->b = rc == 0 && b == 1;
+    return rc;
+}
+
+int unpack_value(struct bytes *in, struct value *v)
+{
+    uint8_t type;
+    int rc = unpack_u8(in, &type);
+
+    if (rc < 0)
+        return rc;
+    *v = (struct value){.type = type};
+    switch (type) {
+    case VALUE_MISSING:
+    case VALUE_NULL:
+        return 0;
+    case VALUE_BOOL:
+        return unpack_bool(in, v);
+    case VALUE_INT:
+        return unpack_i64(in, &v->i);
+    case VALUE_FLOAT:
+        return unpack_f64(in, &v->f);
+    case VALUE_DECIMAL:
+        rc = unpack_u8(in, &v->scale);
+        return rc < 0 || v->scale > 18 ? LEAT_ECORRUPT : unpack_i64(in, &v->i);
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        return unpack_run(in, &v->s);
+    case VALUE_DOC_ARRAY:
+    case VALUE_DOC_OBJECT:
+        rc = unpack_u8(in, &v->format);
+        return rc < 0 || v->format > FORMAT_MSGPACK ? LEAT_ECORRUPT : unpack_run(in, &v->s);
+    default:
+        return LEAT_ECORRUPT;
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operators/window.h"
+
+#include "runtime/base/datetime.h"
+
+static int span_check(int64_t span, int64_t least, const char *what, struct err *e)
+{
+    if (span >= least && span <= WINDOW_SPAN_MAX)
+        return 0;
+    return err_set(e, LEAT_EINVAL, "the window's %s of %lld ms is %s", what, (long long)span,
+                   span < least ? "too short" : "too long");
+}
+
+int window_check(const struct plan_window *w, struct err *e)
+{
+    int rc = 0;
+
+    switch (w->kind) {
+    case WINDOW_NONE:
+        return 0;
+    case WINDOW_SESSION:
+        return err_set(e, LEAT_EUNSUPPORTED, "sessions (gap = ...) are not supported yet");
+    case WINDOW_LAST:
+        return err_set(e, LEAT_EUNSUPPORTED, "look-back windows (last = ...) are not supported yet");
+    case WINDOW_TUMBLING:
+    case WINDOW_HOPPING:
+        break;
+    }
+    rc = span_check(w->size_ms, 1, "size", e);
+    if (rc == 0)
+        rc = span_check(w->every_ms, 1, "every", e);
+    if (rc == 0)
+        rc = span_check(w->grace_ms, 0, "grace", e);
+    if (rc < 0)
+        return rc;
+    if (w->every_ms > w->size_ms)
+        return err_set(e, LEAT_EINVAL, "every is longer than size: records between two windows "
+                                       "would be lost");
+    if (w->size_ms / w->every_ms > WINDOWS_PER_RECORD_MAX)
+        return err_set(e, LEAT_EINVAL, "each record would be in %lld windows, at most %d are "
+                                       "allowed: make every longer",
+                       (long long)(w->size_ms / w->every_ms), WINDOWS_PER_RECORD_MAX);
+    return 0;
+}
+
+static int64_t floor_to(int64_t t, int64_t step)
+{
+    int64_t rest = t % step;
+
+    return t - (rest < 0 ? rest + step : rest);
+}
+
+int window_of(const struct plan_window *w, int64_t t, int64_t *first, int64_t *last, struct err *e)
+{
+    if (w->kind == WINDOW_NONE) {
+        *first = *last = 0;
+        return 0;
+    }
+    if (t < DATETIME_MIN || t > DATETIME_MAX)
+        return err_set(e, LEAT_ETIME, "the event time %lld ms is outside of the years 1 to 9999",
+                       (long long)t);
+    *last = floor_to(t, w->every_ms);
+    *first = floor_to(t - w->size_ms, w->every_ms) + w->every_ms;
+    return 0;
+}
+
+int64_t window_end(const struct plan_window *w, int64_t start)
+{
+    return w->kind == WINDOW_NONE ? INT64_MAX : start + w->size_ms;
+}
+
+int64_t window_deadline(const struct plan_window *w, int64_t start)
+{
+    return w->kind == WINDOW_NONE ? INT64_MAX : start + w->size_ms + w->grace_ms;
+}
