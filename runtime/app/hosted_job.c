@@ -64,7 +64,7 @@ int hosted_job_load(struct hosted_job **out, const char *file, const struct scri
     struct script_options options = *o;
     int rc;
 
-    options.path = file;
+    options.file = file;
     rc = script_load(&j->plan, &options, e);
     if (rc != 0) {
         heap_free(j);
