@@ -183,7 +183,8 @@ static int set_common(struct db *db, const struct db_options *o, struct err *e)
     (void)sqlite3_extended_result_codes(db->h, 1);
     (void)sqlite3_busy_timeout(db->h, o->busy_ms ? o->busy_ms : DB_BUSY_MS);
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    // TRUSTED_SCHEMA stays on: without it this SQLite refuses JSON functions in checks and views.
+    // The schema is ours, and what it may call goes through the policy like everything else.
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DQS_DML, 0, NULL);

@@ -58,6 +58,8 @@ int db_prepare(struct db *db, const char *sql, struct db_stmt **out, struct err 
 int db_prepare_bytes(struct db *db, struct bytes sql, struct db_stmt **out,
                      struct err *e) LEAT_CHECKED;
 void db_stmt_free(struct db_stmt *s);
+// Whether it leaves the database as it is.
+bool db_stmt_readonly(struct db_stmt *s);
 
 // Parameters count from 1. Text and blobs are not copied: they must live until the next db_reset or
 // db_run has returned. A failed bind is kept and reported by the next db_next. BYTES_NULL binds

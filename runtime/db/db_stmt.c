@@ -66,6 +66,11 @@ void db_stmt_free(struct db_stmt *s)
     heap_free(s);
 }
 
+bool db_stmt_readonly(struct db_stmt *s)
+{
+    return sqlite3_stmt_readonly(s->h) != 0;
+}
+
 static void bound(struct db_stmt *s, int rc)
 {
     // An index that does not exist is a bug of the caller, who counted parameters.

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The user's tables, views and indexes: from the text in the job file to statements that SQLite has
+// accepted, and to columns with logical types.
+#ifndef LEAT_PROJECTIONS_DDL_H
+#define LEAT_PROJECTIONS_DDL_H
+
+#include "projections/cell.h"
+#include "runtime/engine/plan.h"
+
+// Packed operator state in the rows of an aggregate's table; left out of what people read.
+#define HIDDEN_COLUMN "_leat_state"
+
+struct foreign_key {
+    const char *parent;
+    int n;
+    const char **from, **to; // to[i] NULL: the parent's primary key
+};
+
+struct jobtable {
+    const char *name;
+    const char *create; // the statement that makes it
+    struct column *columns;
+    int n_columns;
+    const char **names, **types; // of the columns, for tables_ops.columns
+    int *pk;                     // columns of the primary key, in its order
+    int n_pk;
+    const char **pk_names;
+    struct foreign_key *fks;
+    int n_fks;
+};
+
+struct jobindex {
+    const char
+        *name; // made of the table's name and a hash of the text: a changed text is another index
+    const char *create;
+};
+
+struct jobview {
+    const char *name, *create;
+};
+
+struct ddl {
+    struct jobtable *tables; // in the plan's order
+    int n_tables;
+    struct jobindex *indexes;
+    int n_indexes;
+    struct jobview *views;
+    int n_views;
+};
+
+// Makes all of the plan's tables, indexes and views in `scratch`, an empty database in memory, and
+// describes them in the arena. LEAT_ELOAD with the job's file and line.
+int ddl_build(struct db *scratch, const struct plan *p, struct arena *a, struct ddl *out,
+              struct err *e) LEAT_CHECKED;
+
+// NULL when there is no such column.
+const struct column *jobtable_column(const struct jobtable *t, struct bytes name);
+
+#endif

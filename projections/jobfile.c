@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening a job file.
+//
+//   lock <version>.lock  ->  check the plan's tables in a scratch database  ->  open  ->  empty:
+//   create everything in one transaction; else: format, job, version, plan  ->  owner_epoch + 1  ->
+//   read marks and offsets
+//
+// A file that is empty, or whose creation did not commit, is created again. A file with tables but
+// without _leat_meta is somebody else's and is left alone. Starting is opening: nothing here
+// depends on how much state there is, but for the rows that wait in the outbox.
+#include "projections/jobfile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "projections/jobfile_internal.h"
+#include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
+#include "runtime/base/random.h"
+
+// Public: what these hold is promised to users (read-only), so columns are only added.
+static const char schema[] =
+    "CREATE TABLE _leat_meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
+    // what the file was made for, to compare a changed plan with
+    "CREATE TABLE _leat_parts (kind TEXT, name TEXT, content TEXT,"
+    " PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE _leat_offsets (topic TEXT, topic_id BLOB, partition INTEGER,"
+    " next INTEGER NOT NULL, epoch INTEGER NOT NULL, watermark INTEGER, last_time INTEGER,"
+    " idle INTEGER NOT NULL, PRIMARY KEY (topic, partition)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE _leat_commits (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, vector TEXT,"
+    " idle TEXT, records INTEGER, micros INTEGER) STRICT;"
+    "CREATE TABLE _leat_timers (op TEXT, key BLOB, name TEXT, at INTEGER NOT NULL,"
+    " PRIMARY KEY (op, key, name)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX _leat_timers_at ON _leat_timers (at);"
+    "CREATE TABLE _leat_outbox (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, topic_id BLOB NOT "
+    "NULL,"
+    " partition INTEGER NOT NULL, seq INTEGER NOT NULL, batch_no INTEGER NOT NULL, key BLOB,"
+    " value BLOB, headers BLOB, n_headers INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " commit_id INTEGER NOT NULL, cause TEXT) STRICT;"
+    "CREATE UNIQUE INDEX _leat_outbox_seq ON _leat_outbox (topic_id, partition, seq);"
+    "CREATE TABLE _leat_relay (topic TEXT NOT NULL, topic_id BLOB, partition INTEGER,"
+    " published_seq INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_batch INTEGER NOT NULL,"
+    " PRIMARY KEY (topic_id, partition)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE _leat_parked (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, key "
+    "BLOB,"
+    " state TEXT NOT NULL, class TEXT, message TEXT, place TEXT, tries INTEGER, next_at INTEGER,"
+    " parked_at INTEGER, topic TEXT, partition INTEGER, offset INTEGER, timestamp INTEGER,"
+    " time INTEGER, record_key BLOB, value BLOB, headers BLOB, n_headers INTEGER,"
+    " edited BLOB, reason TEXT) STRICT;"
+    "CREATE INDEX _leat_parked_key ON _leat_parked (entry, key);"
+    "CREATE INDEX _leat_parked_due ON _leat_parked (next_at) WHERE state = 'retry';"
+    "CREATE TABLE _leat_late (op TEXT, slot INTEGER, n INTEGER NOT NULL, topic TEXT,"
+    " partition INTEGER, offset INTEGER, time INTEGER, watermark INTEGER, key BLOB, value BLOB,"
+    " PRIMARY KEY (op, slot)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE _leat_numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE _leat_columns (\"table\" TEXT, name TEXT, type TEXT,"
+    " PRIMARY KEY (\"table\", name)) STRICT, WITHOUT ROWID;";
+
+int jf_own(struct jobfile *jf, enum jf_statement which, struct db_stmt **out, struct err *e)
+{
+    static const char *const texts[JF_N] = {
+#define X(name, sql) [JF_##name] = sql,
+        JF_STATEMENTS(X)
+#undef X
+    };
+    int rc = 0;
+
+    if (jf->own[which] == NULL)
+        rc = db_prepare(jf->db, texts[which], &jf->own[which], e);
+    *out = jf->own[which];
+    return rc;
+}
+
+int jf_meta_int(struct jobfile *jf, const char *name, int64_t fallback, int64_t *out, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_META_GET, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, name);
+    rc = db_next(s, e);
+    *out = rc == 1 ? db_column_int(s, 0) : fallback;
+    db_reset(s);
+    return rc < 0 ? rc : 0;
+}
+
+static int meta_is_text(struct jobfile *jf, const char *name, const char *want, bool *is,
+                        struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_META_GET, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, name);
+    rc = db_next(s, e);
+    *is = rc == 1 && bytes_eq_str(db_column_text(s, 0), want);
+    db_reset(s);
+    return rc < 0 ? rc : 0;
+}
+
+int jf_meta_put_int(struct jobfile *jf, const char *name, int64_t v, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_META_PUT, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, name);
+    db_bind_int(s, 2, v);
+    return db_run(s, e);
+}
+
+int jf_meta_put_text(struct jobfile *jf, const char *name, struct bytes v, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_META_PUT, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, name);
+    db_bind_text(s, 2, v);
+    return db_run(s, e);
+}
+
+static int put_identity(struct jobfile *jf, struct err *e)
+{
+    struct uuid id = uuid_random();
+    char text[UUID_TEXT_SIZE];
+    int rc;
+
+    uuid_text(id, text);
+    rc = jf_meta_put_text(jf, "job", bytes_str(jf->plan->job), e);
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "version", jf->plan->version, e);
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "format", JF_FORMAT, e);
+    if (rc == 0)
+        rc = jf_meta_put_text(jf, "leat", bytes_str(LEAT_VERSION), e);
+    if (rc == 0)
+        rc = jf_meta_put_text(jf, "incarnation", bytes_str(text), e);
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "owner_epoch", 0, e);
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "state_version", jf->plan->version, e);
+    // One producer per incarnation, for ever: its sequences stand in the outbox rows.
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "producer_id",
+                             PRODUCER_ID_RESERVED | (int64_t)(random_entropy_u64() >> 2), e);
+    return rc;
+}
+
+static int create(struct jobfile *jf, struct err *e)
+{
+    int rc = db_exec(jf->db, schema, e);
+
+    if (rc == 0)
+        rc = put_identity(jf, e);
+    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++)
+        rc = db_exec(jf->db, jf->ddl.tables[i].create, e);
+    if (rc == 0)
+        rc = upgrade_record(jf, e);
+    return rc;
+}
+
+static int read_incarnation(struct jobfile *jf, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_META_GET, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, "incarnation");
+    rc = db_next(s, e);
+    if (rc == 1 && uuid_parse(db_column_text(s, 0), &jf->store.incarnation) < 0)
+        rc = err_set(e, LEAT_ECORRUPT, "_leat_meta has no readable incarnation");
+    db_reset(s);
+    return rc < 0 ? rc : 0;
+}
+
+static int check_identity(struct jobfile *jf, struct err *e)
+{
+    int64_t format = 0, version = 0;
+    bool is_job = false;
+    int rc = jf_meta_int(jf, "format", 0, &format, e);
+
+    if (rc == 0 && format > JF_FORMAT)
+        return err_set(e, LEAT_EUNSUPPORTED,
+                       "the file has format %d, this leat knows up to %d: use a newer leat",
+                       (int)format, JF_FORMAT);
+    if (rc == 0)
+        rc = meta_is_text(jf, "job", jf->plan->job, &is_job, e);
+    if (rc == 0)
+        rc = jf_meta_int(jf, "version", 0, &version, e);
+    if (rc == 0 && (!is_job || version != jf->plan->version))
+        return err_set(e, LEAT_EINVAL, "the file belongs to another job or version, not to %s@%d",
+                       jf->plan->job, jf->plan->version);
+    return rc;
+}
+
+// Fences whoever still thinks the file is theirs.
+static int take_over(struct jobfile *jf, struct err *e)
+{
+    int rc = jf_meta_int(jf, "owner_epoch", 0, &jf->store.owner_epoch, e);
+
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "owner_epoch", ++jf->store.owner_epoch, e);
+    if (rc == 0)
+        rc = jf_meta_int(jf, "producer_id", 0, &jf->store.producer_id, e);
+    if (rc == 0)
+        rc = read_incarnation(jf, e);
+    return rc;
+}
+
+static int set_up(struct jobfile *jf, bool from_now, struct err *e)
+{
+    int64_t n, ours;
+    int rc = db_query_int(jf->db, "SELECT count(*) FROM sqlite_schema", &n, e);
+
+    if (rc == 0)
+        rc = db_query_int(jf->db, "SELECT count(*) FROM sqlite_schema WHERE name = '_leat_meta'",
+                          &ours, e);
+    if (rc < 0)
+        return rc;
+    if (n > 0 && ours == 0)
+        return err_set(e, LEAT_EINVAL, "this is a database, but not a job's");
+    rc = db_begin(jf->db, e);
+    if (rc < 0)
+        return rc;
+    rc = n == 0 ? create(jf, e) : check_identity(jf, e);
+    if (rc == 0)
+        rc = upgrade_apply(jf, from_now, e);
+    if (rc == 0)
+        rc = take_over(jf, e);
+    if (rc == 0)
+        return db_commit(jf->db, e);
+    db_rollback(jf->db);
+    return rc;
+}
+
+static int load(struct jobfile *jf, struct err *e)
+{
+    int rc =
+        db_query_int(jf->db, "SELECT coalesce(max(id), 0) FROM _leat_commits", &jf->commit_id, e);
+
+    if (rc == 0)
+        rc = db_query_int(jf->db, "SELECT count(*) FROM _leat_parked", &jf->counts.parked, e);
+    if (rc == 0)
+        rc = outbox_load(jf, e);
+    if (rc == 0)
+        rc = offsets_load(jf, e);
+    if (rc == 0)
+        rc = db_data_version(jf->db, &jf->data_version, e);
+    jf->committed = jf->counts;
+    return rc;
+}
+
+static int scratch_open(struct db **out, struct err *e)
+{
+    struct db_options o = {.mode = DB_MEMORY};
+
+    return db_open(out, NULL, &o, e);
+}
+
+static int build_ddl(struct jobfile *jf, struct err *e)
+{
+    struct db *scratch;
+    int rc = scratch_open(&scratch, e);
+
+    if (rc < 0)
+        return rc;
+    rc = ddl_build(scratch, jf->plan, &jf->arena, &jf->ddl, e);
+    db_close(scratch);
+    return rc;
+}
+
+static int make_folder(const char *path, struct err *e)
+{
+    char dir[1024];
+
+    if (strlen(path) >= sizeof dir)
+        return err_set(e, LEAT_EINVAL, "the path is too long: %s", path);
+    for (size_t i = 1; path[i]; i++) {
+        if (path[i] != '/')
+            continue;
+        memcpy(dir, path, i);
+        dir[i] = 0;
+        if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+            return err_errno(e, errno, "%s", dir);
+    }
+    return 0;
+}
+
+// jobs/shop/2.db is guarded by jobs/shop/2.lock.
+static int take_lock(struct jobfile *jf, const char *path, struct err *e)
+{
+    size_t n = strlen(path);
+    char *lock;
+    int rc;
+
+    if (n > 3 && strcmp(path + n - 3, ".db") == 0)
+        n -= 3;
+    lock = heap_printf("%.*s.lock", (int)n, path);
+    rc = db_lock_acquire(&jf->lock, lock, e);
+    heap_free(lock);
+    return rc;
+}
+
+static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
+{
+    struct db_options d = {
+        .mode = o->path != NULL ? DB_WRITER : DB_MEMORY, .create = true, .throwaway = o->throwaway};
+    int rc = build_ddl(jf, e);
+
+    if (rc < 0)
+        return rc;
+    if (o->path != NULL) {
+        rc = make_folder(o->path, e);
+        if (rc == 0)
+            rc = take_lock(jf, o->path, e);
+        if (rc < 0)
+            return rc;
+    }
+    rc = db_open(&jf->db, o->path, &d, e);
+    if (rc < 0)
+        return rc;
+    rc = set_up(jf, o->from_now, e);
+    if (rc == 0)
+        rc = load(jf, e);
+    return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;
+}
+
+int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,
+                 struct err *e)
+{
+    struct jobfile *jf = heap_zalloc(sizeof *jf);
+    int rc;
+
+    *jf = (struct jobfile){.plan = p, .lock = {.fd = -1}};
+    jf->store =
+        (struct store){.ops = &jobfile_store_ops, .tables = &jf->tables, .states = &jf->states};
+    jf->tables.ops = &jobfile_tables_ops;
+    jf->states.ops = &jobfile_states_ops;
+    arena_init(&jf->arena);
+    arena_init(&jf->scratch);
+    hashmap_init(&jf->positions, random_entropy_u64());
+    hashmap_init(&jf->marks, random_entropy_u64());
+    rc = open_file(jf, o, e);
+    *out = rc == 0 ? &jf->store : NULL;
+    if (rc < 0)
+        jobfile_close(&jf->store);
+    return rc;
+}
+
+void jobfile_close(struct store *s)
+{
+    struct jobfile *jf;
+
+    if (s == NULL)
+        return;
+    jf = jobfile_of(s);
+    if (jf->db != NULL)
+        jobfile_store_ops.abort(s);
+    rows_unload(jf);
+    states_unload(jf);
+    for (int i = 0; i < JF_N; i++)
+        db_stmt_free(jf->own[i]);
+    db_close(jf->db);
+    db_lock_release(&jf->lock);
+    outbox_unload(jf);
+    offsets_unload(jf);
+    heap_free(jf->added);
+    hashmap_deinit(&jf->positions);
+    hashmap_deinit(&jf->marks);
+    arena_deinit(&jf->arena);
+    arena_deinit(&jf->scratch);
+    heap_free(jf);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The job file: one SQLite database per job version, in which everything a step does commits
+// together. This is what the app opens; the engine sees it as a store (engine/store.h), the HTTP
+// side as a query reader (engine/query.h).
+#ifndef LEAT_PROJECTIONS_JOBFILE_H
+#define LEAT_PROJECTIONS_JOBFILE_H
+
+#include "runtime/engine/query.h"
+#include "runtime/engine/store.h"
+
+struct jobfile_options {
+    const char *path; // jobs/<job>/<version>.db; NULL: in memory
+    bool throwaway;   // a rebuild: not synced, thrown away after a crash
+    bool from_now;    // accept a changed plan: what is there keeps the old meaning
+};
+
+// Opens or creates, and takes the lock beside it. The plan must be finished and outlive the store.
+// LEAT_ELOAD (a table, view or index of the plan), LEAT_ELOCKED, LEAT_EUNSUPPORTED (made by a newer
+// leat), LEAT_EINVAL (another job's file, or the plan has changed and needs another version),
+// LEAT_ECORRUPT, LEAT_EIO.
+int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,
+                 struct err *e) LEAT_CHECKED;
+// An open step is aborted. NULL is fine.
+void jobfile_close(struct store *s);
+
+// Checks tables, indexes, views and queries of a plan without a file. Warnings ("jobs/a.lua:3:
+// ...", one a line) go to `warnings`, which may be NULL.
+int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e) LEAT_CHECKED;
+
+// Runs between a job and its file, for the person who upgrades.
+enum jobfile_change { JOBFILE_SAME, JOBFILE_IN_PLACE, JOBFILE_REBUILD };
+// Compares the plan with what the file at `path` was made for; `text` gets a line per difference.
+int jobfile_compare(const struct plan *p, const char *path, enum jobfile_change *out,
+                    struct buf *text, struct err *e) LEAT_CHECKED;
+
+// A reader of the file; any thread, one each.
+int jobfile_reader(struct query_reader **out, const struct plan *p, const char *path,
+                   struct err *e) LEAT_CHECKED;
+// A reader over an open store, on the store's own thread and between steps: for tests in memory.
+int jobfile_reader_of(struct query_reader **out, struct store *s, struct err *e) LEAT_CHECKED;
+
+#endif

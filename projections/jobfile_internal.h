@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of this folder share: the open job file, its own statements, and what it remembers
+// between steps.
+//
+// Everything remembered is a copy of committed rows plus what the open step changed; an abort puts
+// the committed values back, and the end of a savepoint puts back what stood at its beginning.
+#ifndef LEAT_PROJECTIONS_JOBFILE_INTERNAL_H
+#define LEAT_PROJECTIONS_JOBFILE_INTERNAL_H
+
+#include "projections/ddl.h"
+#include "projections/jobfile.h"
+#include "runtime/base/hashmap.h"
+
+// The file's own statements, prepared when first used: X(name, sql).
+#define JF_STATEMENTS(X)                                                                           \
+    X(META_GET, "SELECT value FROM _leat_meta WHERE name = ?1")                                    \
+    X(META_PUT, "INSERT OR ABORT INTO _leat_meta VALUES (?1, ?2)"                                  \
+                " ON CONFLICT DO UPDATE SET value = excluded.value")                               \
+    X(PART_GET, "SELECT content FROM _leat_parts WHERE kind = ?1 AND name = ?2")                   \
+    X(PART_PUT, "INSERT OR ABORT INTO _leat_parts VALUES (?1, ?2, ?3)"                             \
+                " ON CONFLICT DO UPDATE SET content = excluded.content")                           \
+    X(OFFSET_LIST, "SELECT topic, topic_id, partition, next, epoch, watermark, last_time, idle"    \
+                   " FROM _leat_offsets ORDER BY topic, partition")                                \
+    X(OFFSET_INSERT, "INSERT OR ABORT INTO _leat_offsets"                                          \
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                   \
+    X(OFFSET_MOVE, "UPDATE OR ABORT _leat_offsets SET topic_id = ?2, next = ?4, epoch = ?5,"       \
+                   " watermark = ?6, last_time = ?7, idle = ?8"                                    \
+                   " WHERE topic = ?1 AND partition = ?3 AND next = ?9")                           \
+    X(COMMIT_ADD, "INSERT OR ABORT INTO _leat_commits VALUES (?1, ?2, ?3, ?4, ?5, ?6)")            \
+    X(COMMIT_TRIM, "DELETE FROM _leat_commits WHERE id IN"                                         \
+                   " (SELECT id FROM _leat_commits WHERE wall < ?1 ORDER BY id LIMIT 512)")        \
+    X(OUTBOX_ADD, "INSERT OR ABORT INTO _leat_outbox"                                              \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")              \
+    X(OUTBOX_SCAN, "SELECT id, topic, topic_id, partition, seq, batch_no, key, value, headers,"    \
+                   " n_headers, time, commit_id, cause FROM _leat_outbox"                          \
+                   " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")                             \
+    X(OUTBOX_DROP, "DELETE FROM _leat_outbox"                                                      \
+                   " WHERE topic_id = ?1 AND partition = ?2 AND seq <= ?3")                        \
+    X(RELAY_LIST, "SELECT topic, topic_id, partition, published_seq, next_seq, last_batch"         \
+                  " FROM _leat_relay")                                                             \
+    X(RELAY_PUT, "INSERT OR ABORT INTO _leat_relay VALUES (?1, ?2, ?3, ?4, ?5, ?6)"                \
+                 " ON CONFLICT DO UPDATE SET published_seq = excluded.published_seq,"              \
+                 " next_seq = excluded.next_seq, last_batch = excluded.last_batch")                \
+    X(PARK_ADD, "INSERT OR ABORT INTO _leat_parked (entry, key, state, class, message, place,"     \
+                " tries, next_at, parked_at, topic, partition, offset, timestamp, time,"           \
+                " record_key, value, headers, n_headers)"                                          \
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"  \
+                " ?17, ?18)")                                                                      \
+    X(PARK_UPDATE, "UPDATE OR ABORT _leat_parked SET state = ?2, class = ?3, message = ?4,"        \
+                   " place = ?5, tries = ?6, next_at = ?7 WHERE id = ?1")                          \
+    X(PARK_REMOVE, "DELETE FROM _leat_parked WHERE id = ?1")                                       \
+    X(PARK_ALL, "SELECT * FROM _leat_parked ORDER BY id")                                          \
+    X(PARK_KEY, "SELECT * FROM _leat_parked WHERE entry = ?1 AND key IS ?2 ORDER BY id")           \
+    X(PARK_DUE, "SELECT * FROM _leat_parked WHERE state = 'retry' ORDER BY next_at, id LIMIT 1")   \
+    X(LATE_PUT, "INSERT OR ABORT INTO _leat_late"                                                  \
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"                                \
+                " ON CONFLICT DO UPDATE SET n = excluded.n, topic = excluded.topic,"               \
+                " partition = excluded.partition, offset = excluded.offset,"                       \
+                " time = excluded.time, watermark = excluded.watermark, key = excluded.key,"       \
+                " value = excluded.value")                                                         \
+    X(LATE_LAST, "SELECT coalesce(max(n), -1) FROM _leat_late WHERE op = ?1")                      \
+    X(NUMBER_GET, "SELECT value FROM _leat_numbers WHERE name = ?1")                               \
+    X(NUMBER_PUT, "INSERT OR ABORT INTO _leat_numbers VALUES (?1, ?2)"                             \
+                  " ON CONFLICT DO UPDATE SET value = excluded.value")
+
+enum jf_statement {
+#define X(name, sql) JF_##name,
+    JF_STATEMENTS(X)
+#undef X
+        JF_N
+};
+
+#define JF_FORMAT 1          // of _leat_meta: what this program writes and the newest that it reads
+#define JF_SAVEPOINTS_MAX 16 // depth
+
+// A row of _leat_offsets as committed.
+struct jf_position {
+    int64_t next;
+};
+
+// A row of _leat_relay: the sequence of one output partition.
+struct jf_mark {
+    char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    int64_t published_seq, next_seq, last_batch;             // now
+    int64_t was_published_seq, was_next_seq, was_last_batch; // committed
+    bool dirty;
+};
+
+// An outbox row added inside a savepoint.
+struct jf_added {
+    struct jf_mark *mark;
+    int64_t last_batch; // before it
+};
+
+struct jf_counts {
+    int64_t outbox_id, waiting, parked;
+};
+
+struct jf_savepoint {
+    struct jf_counts counts;
+    size_t n_added;
+};
+
+struct jobfile {
+    struct store store;
+    struct tables tables;
+    struct states states;
+    struct db *db;
+    struct db_lock lock;
+    const struct plan *plan;
+    struct arena arena;   // as long as the file is open
+    struct arena scratch; // of one verb
+    struct ddl ddl;
+    struct db_stmt *own[JF_N];
+
+    bool in_step;
+    int64_t now;          // of the step
+    int64_t commit_id;    // last committed
+    int64_t data_version; // as we left it
+    struct hashmap positions;
+    struct hashmap marks;
+    struct jf_mark **mark_list;
+    size_t n_marks, cap_marks;
+    struct jf_counts counts, committed;
+    struct jf_savepoint saves[JF_SAVEPOINTS_MAX];
+    int n_saves;
+    struct jf_added *added;
+    size_t n_added, cap_added;
+
+    struct err broken;            // code != 0: the reason why no further step is possible
+    struct rows *rows;            // rows.c
+    struct opstates *states_open; // state.c
+};
+
+static inline struct jobfile *jobfile_of(struct store *s)
+{
+    return container_of(s, struct jobfile, store);
+}
+
+// The file's own statement, prepared.
+int jf_own(struct jobfile *jf, enum jf_statement which, struct db_stmt **out,
+           struct err *e) LEAT_CHECKED;
+// What every error inside a step passes through: remembers what stops the job, and makes a record's
+// error the machine's when it has ended the transaction.
+int jf_error(struct jobfile *jf, int rc, struct err *e);
+// Refuses what may only happen inside a step.
+int jf_inside(struct jobfile *jf, struct err *e) LEAT_CHECKED;
+
+int jf_meta_int(struct jobfile *jf, const char *name, int64_t fallback, int64_t *out,
+                struct err *e) LEAT_CHECKED;
+int jf_meta_put_int(struct jobfile *jf, const char *name, int64_t v, struct err *e) LEAT_CHECKED;
+int jf_meta_put_text(struct jobfile *jf, const char *name, struct bytes v,
+                     struct err *e) LEAT_CHECKED;
+
+extern const struct store_ops jobfile_store_ops; // step.c
+extern const struct tables_ops jobfile_tables_ops;
+extern const struct states_ops jobfile_states_ops;
+
+// outbox.c
+int outbox_load(struct jobfile *jf, struct err *e) LEAT_CHECKED;
+void outbox_unload(struct jobfile *jf);
+int outbox_flush(struct jobfile *jf, struct err *e) LEAT_CHECKED; // marks that the step moved
+void outbox_committed(struct jobfile *jf);
+void outbox_aborted(struct jobfile *jf);
+void outbox_undo(struct jobfile *jf, size_t n_added);
+int outbox_add(struct store *s, struct outbox_row *r, struct err *e);
+int outbox_last(struct store *s, struct uuid topic_id, int32_t partition, int64_t *seq,
+                int64_t *batch_no, struct err *e);
+int outbox_scan(struct store *s, int64_t after, int max,
+                int (*each)(void *arg, const struct outbox_row *r), void *arg, struct err *e);
+int outbox_mark(struct store *s, struct uuid topic_id, int32_t partition, int64_t seq,
+                struct err *e);
+
+// offsets.c
+int offsets_load(struct jobfile *jf, struct err *e) LEAT_CHECKED;
+void offsets_unload(struct jobfile *jf);
+int offsets_write(struct jobfile *jf, const struct store_commit *c, struct err *e) LEAT_CHECKED;
+void offsets_committed(struct jobfile *jf, const struct store_commit *c);
+int offsets_each(struct store *s, int (*each)(void *arg, const struct store_offset *o), void *arg,
+                 struct err *e);
+// "topic:0@12,1@9;other:0@3" of offsets ordered by topic; only the idle ones without "@" when
+// asked.
+void offsets_text(struct buf *out, const struct store_offset *o, size_t n, bool idle_only);
+
+// parked.c
+int park_add(struct store *s, struct parked_row *r, struct err *e);
+int park_update(struct store *s, const struct parked_row *r, struct err *e);
+int park_remove(struct store *s, int64_t id, struct err *e);
+int park_scan(struct store *s, const struct bytes *entry, const struct bytes *key,
+              int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e);
+int park_due(struct store *s, struct arena *a, struct parked_row *out, struct err *e);
+
+// late.c
+int late_add(struct store *s, const struct late_row *r, struct err *e);
+int number_get(struct store *s, const char *name, int64_t *v, struct err *e);
+int number_put(struct store *s, const char *name, int64_t v, struct err *e);
+
+// upgrade.c
+int upgrade_record(struct jobfile *jf, struct err *e) LEAT_CHECKED; // after creation
+int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e) LEAT_CHECKED;
+
+// rows.c, state.c
+void rows_unload(struct jobfile *jf);
+void states_unload(struct jobfile *jf);
+
+#endif

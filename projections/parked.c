@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Parked records: what failed, and what waits behind it under the same key. In id order, which is
+// the order of parking. States and classes stand in the table as words, because people ask it with
+// SQL.
+#include <string.h>
+
+#include "projections/jobfile_internal.h"
+
+static const char *const state_names[] = {
+    [PARKED_RETRY] = "retry",
+    [PARKED_FINAL] = "final",
+    [PARKED_SEQUENCE] = "sequence",
+};
+
+static enum parked_state state_of(struct bytes name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(state_names); i++)
+        if (bytes_eq_str(name, state_names[i]))
+            return (enum parked_state)i;
+    return PARKED_FINAL;
+}
+
+static int class_of(struct bytes name)
+{
+    for (int code = LEAT_ECRASH; code < 0; code++)
+        if (bytes_eq_str(name, err_name(code)))
+            return code;
+    return 0;
+}
+
+static void bind_class(struct db_stmt *s, int i, int class)
+{
+    if (class == 0)
+        db_bind_null(s, i);
+    else
+        db_bind_str(s, i, err_name(class));
+}
+
+static void bind_record(struct db_stmt *s, const struct parked_row *r)
+{
+    db_bind_text(s, 10, r->topic);
+    db_bind_int(s, 11, r->partition);
+    db_bind_int(s, 12, r->offset);
+    db_bind_int(s, 13, r->timestamp);
+    db_bind_int(s, 14, r->time);
+    db_bind_blob(s, 15, r->record_key);
+    db_bind_blob(s, 16, r->value);
+    db_bind_blob(s, 17, r->headers);
+    db_bind_int(s, 18, r->n_headers);
+}
+
+int park_add(struct store *store, struct parked_row *r, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_inside(jf, e);
+
+    if (rc == 0)
+        rc = jf_own(jf, JF_PARK_ADD, &s, e);
+    if (rc < 0)
+        return rc;
+    db_bind_text(s, 1, r->entry);
+    db_bind_blob(s, 2, r->key);
+    db_bind_str(s, 3, state_names[r->state]);
+    bind_class(s, 4, r->class);
+    db_bind_text(s, 5, r->message);
+    db_bind_text(s, 6, r->where);
+    db_bind_int(s, 7, r->tries);
+    db_bind_int(s, 8, r->next_at);
+    db_bind_int(s, 9, r->parked_at);
+    bind_record(s, r);
+    rc = db_run(s, e);
+    if (rc < 0)
+        return jf_error(jf, rc, e);
+    r->id = db_last_rowid(jf->db);
+    jf->counts.parked++;
+    return 0;
+}
+
+int park_update(struct store *store, const struct parked_row *r, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_inside(jf, e);
+
+    if (rc == 0)
+        rc = jf_own(jf, JF_PARK_UPDATE, &s, e);
+    if (rc < 0)
+        return rc;
+    db_bind_int(s, 1, r->id);
+    db_bind_str(s, 2, state_names[r->state]);
+    bind_class(s, 3, r->class);
+    db_bind_text(s, 4, r->message);
+    db_bind_text(s, 5, r->where);
+    db_bind_int(s, 6, r->tries);
+    db_bind_int(s, 7, r->next_at);
+    return jf_error(jf, db_run(s, e), e);
+}
+
+int park_remove(struct store *store, int64_t id, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_inside(jf, e);
+
+    if (rc == 0)
+        rc = jf_own(jf, JF_PARK_REMOVE, &s, e);
+    if (rc < 0)
+        return rc;
+    db_bind_int(s, 1, id);
+    rc = db_run(s, e);
+    if (rc == 0)
+        jf->counts.parked -= db_changes(jf->db);
+    return jf_error(jf, rc, e);
+}
+
+// In the order of the table's columns.
+static struct parked_row read_row(struct db_stmt *s)
+{
+    return (struct parked_row){
+        .id = db_column_int(s, 0),
+        .entry = db_column_text(s, 1),
+        .key = db_column_blob(s, 2),
+        .state = state_of(db_column_text(s, 3)),
+        .class = class_of(db_column_text(s, 4)),
+        .message = db_column_text(s, 5),
+        .where = db_column_text(s, 6),
+        .tries = (int32_t)db_column_int(s, 7),
+        .next_at = db_column_int(s, 8),
+        .parked_at = db_column_int(s, 9),
+        .topic = db_column_text(s, 10),
+        .partition = (int32_t)db_column_int(s, 11),
+        .offset = db_column_int(s, 12),
+        .timestamp = db_column_int(s, 13),
+        .time = db_column_int(s, 14),
+        .record_key = db_column_blob(s, 15),
+        .value = db_column_blob(s, 16),
+        .headers = db_column_blob(s, 17),
+        .n_headers = (int32_t)db_column_int(s, 18),
+    };
+}
+
+int park_scan(struct store *store, const struct bytes *entry, const struct bytes *key,
+              int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_own(jf, entry != NULL ? JF_PARK_KEY : JF_PARK_ALL, &s, e);
+
+    if (rc < 0)
+        return rc;
+    if (entry != NULL) {
+        db_bind_text(s, 1, *entry);
+        db_bind_blob(s, 2, *key);
+    }
+    while ((rc = db_next(s, e)) == 1) {
+        struct parked_row r = read_row(s);
+        rc = each(arg, &r);
+        if (rc != 0)
+            break;
+    }
+    db_reset(s);
+    return rc;
+}
+
+static struct bytes keep(struct arena *a, struct bytes b)
+{
+    return bytes_is_null(b) ? b : arena_copy(a, b);
+}
+
+int park_due(struct store *store, struct arena *a, struct parked_row *out, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_PARK_DUE, &s, e);
+
+    if (rc < 0)
+        return rc;
+    rc = db_next(s, e);
+    if (rc == 1) {
+        *out = read_row(s);
+        out->entry = keep(a, out->entry);
+        out->key = keep(a, out->key);
+        out->message = keep(a, out->message);
+        out->where = keep(a, out->where);
+        out->topic = keep(a, out->topic);
+        out->record_key = keep(a, out->record_key);
+        out->value = keep(a, out->value);
+        out->headers = keep(a, out->headers);
+    }
+    db_reset(s);
+    return rc;
+}

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operator state as rows, one table per operator.
+//
+//   own table    _leat_windows_<id> or _leat_state_<id>: (win, win_end, key parts..., state), key
+//   (win, key parts...) fused        the aggregate's result table: its columns, and the state
+//   packed in the hidden column
+//
+// In a table of its own a key part keeps its type: what SQL has no type for (booleans, decimals)
+// and bytes are blobs with a tag in front. In a fused table the columns' logical types do that.
+#include <stdio.h>
+#include <string.h>
+
+#include "projections/jobfile_internal.h"
+#include "projections/sql_text.h"
+#include "runtime/base/endian.h"
+#include "runtime/base/heap.h"
+
+enum { KEY_PARTS_MAX = 32, TAG_BYTES = 0, TAG_BOOL = 1, TAG_DECIMAL = 2 };
+
+struct opstates {
+    struct state *first;
+};
+
+struct state {
+    struct jobfile *jf;
+    const struct jobtable *fused; // NULL: a table of its own
+    const char *table;
+    const char *win, *win_end,
+        *blob; // names of columns; win NULL: no window, win_end NULL: not kept
+    int n_key, n_columns;
+    const char **key_names, **column_names;
+    const struct column **keys, **columns; // fused
+    struct db_stmt *get, *update, *insert, *touch, *del, *scan;
+    struct state *next;
+};
+
+// --- SQL ---------------------------------------------------------------------------------------
+
+// " WHERE win = ?n AND key = ?n+1 ..."
+static void append_where(const struct state *st, struct buf *sql, int param)
+{
+    const char *word = " WHERE ";
+
+    if (st->win != NULL) {
+        buf_append_str(sql, word);
+        sql_append_name(sql, st->win);
+        buf_printf(sql, " = ?%d", param++);
+        word = " AND ";
+    }
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(sql, word);
+        sql_append_name(sql, st->key_names[i]);
+        buf_printf(sql, " = ?%d", param++);
+        word = " AND ";
+    }
+}
+
+// Every column that a put writes, in the order of its parameters: results, win_end, state, then the
+// key.
+static int n_written(const struct state *st)
+{
+    return st->n_columns + (st->win_end != NULL) + 1;
+}
+
+static const char *written(const struct state *st, int i)
+{
+    if (i < st->n_columns)
+        return st->column_names[i];
+    return i == st->n_columns && st->win_end != NULL ? st->win_end : st->blob;
+}
+
+static int prepare_update(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int n = n_written(st), rc;
+
+    buf_append_str(&sql, "UPDATE OR ABORT ");
+    sql_append_name(&sql, st->table);
+    for (int i = 0; i < n; i++) {
+        buf_append_str(&sql, i ? ", " : " SET ");
+        sql_append_name(&sql, written(st, i));
+        buf_printf(&sql, " = ?%d", i + 1);
+    }
+    append_where(st, &sql, n + 1);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->update, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int prepare_insert(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int n = n_written(st), rc;
+    int all = n + (st->win != NULL) + st->n_key;
+
+    buf_append_str(&sql, "INSERT OR ABORT INTO ");
+    sql_append_name(&sql, st->table);
+    for (int i = 0; i < n; i++) {
+        buf_append_str(&sql, i ? ", " : " (");
+        sql_append_name(&sql, written(st, i));
+    }
+    if (st->win != NULL) {
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->win);
+    }
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->key_names[i]);
+    }
+    for (int i = 0; i < all; i++)
+        buf_printf(&sql, "%s?%d", i ? ", " : ") VALUES (", i + 1);
+    buf_append_str(&sql, ")");
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->insert, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int prepare_get(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_append_str(&sql, "SELECT ");
+    sql_append_name(&sql, st->blob);
+    buf_append_str(&sql, " FROM ");
+    sql_append_name(&sql, st->table);
+    append_where(st, &sql, 1);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->get, e);
+    buf_clear(&sql);
+    buf_append_str(&sql, "DELETE FROM ");
+    sql_append_name(&sql, st->table);
+    append_where(st, &sql, 1);
+    if (rc == 0)
+        rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->del, e);
+    buf_clear(&sql);
+    buf_append_str(&sql, "UPDATE OR ABORT ");
+    sql_append_name(&sql, st->table);
+    buf_append_str(&sql, " SET ");
+    sql_append_name(&sql, st->blob);
+    buf_append_str(&sql, " = ?1");
+    append_where(st, &sql, 2);
+    if (rc == 0)
+        rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->touch, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+// Columns: state, win, win_end, key parts.
+static int prepare_scan(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_append_str(&sql, "SELECT ");
+    sql_append_name(&sql, st->blob);
+    buf_append_str(&sql, ", ");
+    buf_append_str(&sql, st->win != NULL ? st->win : "0");
+    buf_append_str(&sql, ", ");
+    buf_append_str(&sql, st->win_end != NULL ? st->win_end : "0");
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->key_names[i]);
+    }
+    buf_append_str(&sql, " FROM ");
+    sql_append_name(&sql, st->table);
+    buf_append_str(&sql, " WHERE ");
+    sql_append_name(&sql, st->blob);
+    buf_append_str(&sql, " IS NOT NULL");
+    if (st->win != NULL)
+        buf_printf(&sql, " AND %s >= ?1 AND %s < ?2", st->win, st->win);
+    buf_printf(&sql, " ORDER BY %s", st->win != NULL ? st->win : "1");
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(&sql, i == 0 && st->win == NULL ? "" : ", ");
+        if (i == 0 && st->win == NULL)
+            sql.n -= 1; // the "1" that stands for no window
+        sql_append_name(&sql, st->key_names[i]);
+    }
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->scan, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+// --- opening -----------------------------------------------------------------------------------
+
+static const char *own_name(struct arena *a, const struct state_spec *spec)
+{
+    char *name = arena_printf(a, "_leat_%s_%s_%04x", spec->windowed ? "windows" : "state", spec->id,
+                              (unsigned)(bytes_hash(bytes_str(spec->id), 1) & 0xffff));
+
+    for (char *p = name; *p; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+            *p = '_';
+    return name;
+}
+
+static int make_own(struct state *st, const struct state_spec *spec, struct err *e)
+{
+    struct arena *a = &st->jf->arena;
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    st->table = own_name(a, spec);
+    st->win = "win";
+    st->win_end = "win_end";
+    st->blob = "state";
+    buf_append_str(&sql, "CREATE TABLE IF NOT EXISTS ");
+    sql_append_name(&sql, st->table);
+    buf_append_str(&sql, " (win INTEGER, win_end INTEGER");
+    for (int i = 0; i < st->n_key; i++) {
+        st->key_names[i] = arena_printf(a, "key_%s", spec->key_names[i]);
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->key_names[i]);
+        buf_append_str(&sql, " ANY");
+    }
+    buf_append_str(&sql, ", state BLOB, PRIMARY KEY (win");
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->key_names[i]);
+    }
+    buf_append_str(&sql, ")) STRICT, WITHOUT ROWID");
+    rc = db_exec(st->jf->db, buf_cstr(&sql), e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int add_hidden_column(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    struct db_stmt *s;
+    int rc = db_prepare(
+        st->jf->db, "SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = '" HIDDEN_COLUMN "'", &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, st->table);
+    rc = db_next(s, e);
+    db_stmt_free(s);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    buf_append_str(&sql, "ALTER TABLE ");
+    sql_append_name(&sql, st->table);
+    buf_append_str(&sql, " ADD COLUMN " HIDDEN_COLUMN " BLOB");
+    rc = db_exec(st->jf->db, buf_cstr(&sql), e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int find_columns(struct state *st, const char *const *names, int n, const char **out_names,
+                        const struct column **out, struct err *e)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = jobtable_column(st->fused, bytes_str(names[i]));
+        if (out[i] == NULL)
+            return err_set(e, LEAT_EINVAL, "table %s has no column %s", st->table, names[i]);
+        out_names[i] = out[i]->name;
+    }
+    return 0;
+}
+
+// Without the key beginning with the window, finding the open ones would read the closed ones too.
+static int index_windows(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    if (st->win == NULL || strcmp(st->fused->pk_names[0], st->win) == 0)
+        return 0;
+    buf_append_str(&sql, "CREATE INDEX IF NOT EXISTS ");
+    sql_append_name(&sql, arena_printf(&st->jf->arena, "_leat_open_%s", st->table));
+    buf_append_str(&sql, " ON ");
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " (%s) WHERE " HIDDEN_COLUMN " IS NOT NULL", st->win);
+    rc = db_exec(st->jf->db, buf_cstr(&sql), e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int use_fused(struct state *st, const struct state_spec *spec, struct err *e)
+{
+    struct arena *a = &st->jf->arena;
+    int rc;
+
+    st->fused = &st->jf->ddl.tables[spec->table];
+    st->table = st->fused->name;
+    st->blob = HIDDEN_COLUMN;
+    st->win = spec->windowed ? "window_start" : NULL;
+    if (spec->windowed && jobtable_column(st->fused, BYTES_LIT("window_start")) == NULL)
+        return err_set(e, LEAT_EINVAL, "table %s has no column window_start", st->table);
+    if (spec->windowed && jobtable_column(st->fused, BYTES_LIT("window_end")) != NULL)
+        st->win_end = "window_end";
+    st->n_columns = spec->n_columns;
+    st->column_names = arena_zalloc(a, (size_t)(spec->n_columns + 1) * sizeof *st->column_names);
+    st->columns = arena_zalloc(a, (size_t)(spec->n_columns + 1) * sizeof *st->columns);
+    rc = find_columns(st, spec->key_names, spec->n_key, st->key_names, st->keys, e);
+    if (rc == 0)
+        rc = find_columns(st, spec->columns, spec->n_columns, st->column_names, st->columns, e);
+    if (rc == 0)
+        rc = add_hidden_column(st, e);
+    return rc == 0 ? index_windows(st, e) : rc;
+}
+
+static void state_free(struct state *st)
+{
+    db_stmt_free(st->get);
+    db_stmt_free(st->update);
+    db_stmt_free(st->insert);
+    db_stmt_free(st->touch);
+    db_stmt_free(st->del);
+    db_stmt_free(st->scan);
+    heap_free(st);
+}
+
+static int state_open(struct states *states, const struct state_spec *spec, struct state **out,
+                      struct err *e)
+{
+    struct jobfile *jf = container_of(states, struct jobfile, states);
+    struct state *st;
+    int rc;
+
+    if (spec->n_key > KEY_PARTS_MAX)
+        return err_set(e, LEAT_EINVAL, "%s: a key has at most %d parts", spec->id, KEY_PARTS_MAX);
+    st = heap_zalloc(sizeof *st);
+    st->jf = jf;
+    st->n_key = spec->n_key;
+    st->key_names = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->key_names);
+    st->keys = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->keys);
+    rc = spec->table >= 0 ? use_fused(st, spec, e) : make_own(st, spec, e);
+    if (rc == 0)
+        rc = prepare_get(st, e);
+    if (rc == 0)
+        rc = prepare_update(st, e);
+    if (rc == 0)
+        rc = prepare_insert(st, e);
+    if (rc == 0)
+        rc = prepare_scan(st, e);
+    if (rc < 0) {
+        state_free(st);
+        return err_wrap(e, rc, "state of %s", spec->id);
+    }
+    if (jf->states_open == NULL)
+        jf->states_open = heap_zalloc(sizeof *jf->states_open);
+    st->next = jf->states_open->first;
+    jf->states_open->first = st;
+    *out = st;
+    return 0;
+}
+
+void states_unload(struct jobfile *jf)
+{
+    while (jf->states_open != NULL && jf->states_open->first != NULL) {
+        struct state *st = jf->states_open->first;
+        jf->states_open->first = st->next;
+        state_free(st);
+    }
+    heap_free(jf->states_open);
+    jf->states_open = NULL;
+}
+
+// --- key parts ---------------------------------------------------------------------------------
+
+static void bind_tagged(struct state *st, struct db_stmt *s, int i, uint8_t tag, struct bytes b)
+{
+    uint8_t *p = arena_alloc(&st->jf->scratch, b.n + 1);
+
+    p[0] = tag;
+    if (b.n > 0)
+        memcpy(p + 1, b.p, b.n);
+    db_bind_blob(s, i, bytes_of(p, b.n + 1));
+}
+
+static int bind_part(struct state *st, struct db_stmt *s, int i, int part, const struct value *v,
+                     struct err *e)
+{
+    static const struct column any = {.name = "key", .type_text = "any", .type = LOGICAL_ANY};
+    uint8_t b[9];
+
+    if (st->fused != NULL)
+        return cell_bind(s, i, st->keys[part], v, &st->jf->scratch, e);
+    switch ((enum value_type)v->type) {
+    case VALUE_BOOL:
+        b[0] = v->b;
+        bind_tagged(st, s, i, TAG_BOOL, bytes_of(b, 1));
+        return 0;
+    case VALUE_DECIMAL:
+        b[0] = v->scale;
+        store_be64(b + 1, (uint64_t)v->i);
+        bind_tagged(st, s, i, TAG_DECIMAL, bytes_of(b, 9));
+        return 0;
+    case VALUE_BYTES:
+        bind_tagged(st, s, i, TAG_BYTES, v->s);
+        return 0;
+    default:
+        return cell_bind(s, i, &any, v, &st->jf->scratch, e);
+    }
+}
+
+static int read_part(struct state *st, struct db_stmt *s, int i, int part, struct arena *a,
+                     struct value *out, struct err *e)
+{
+    struct bytes b;
+    int rc = cell_read(s, i, st->fused != NULL ? st->keys[part] : NULL, a, out, e);
+
+    if (rc < 0 || st->fused != NULL || out->type != VALUE_BYTES)
+        return rc;
+    b = out->s;
+    if (b.n >= 1 && b.p[0] == TAG_BYTES)
+        out->s = bytes_of(b.p + 1, b.n - 1);
+    else if (b.n == 2 && b.p[0] == TAG_BOOL)
+        *out = value_bool(b.p[1] != 0);
+    else if (b.n == 10 && b.p[0] == TAG_DECIMAL)
+        *out = (struct value){
+            .type = VALUE_DECIMAL, .scale = b.p[1], .i = (int64_t)load_be64(b.p + 2)};
+    else
+        return err_set(e, LEAT_ECORRUPT, "table %s holds a key that leat did not write", st->table);
+    return 0;
+}
+
+static int bind_key(struct state *st, struct db_stmt *s, int param, const struct state_key *k,
+                    struct err *e)
+{
+    int rc = 0;
+
+    if (st->win != NULL)
+        db_bind_int(s, param++, k->window);
+    for (int i = 0; i < st->n_key && rc == 0; i++)
+        rc = bind_part(st, s, param++, i, &k->parts[i], e);
+    return rc;
+}
+
+// --- hooks -------------------------------------------------------------------------------------
+
+static int fail(struct state *st, int rc, struct err *e)
+{
+    return rc < 0 ? err_wrap(e, jf_error(st->jf, rc, e), "table %s", st->table) : rc;
+}
+
+static int state_get(struct state *st, const struct state_key *k, struct arena *a,
+                     struct bytes *blob, struct err *e)
+{
+    int rc;
+
+    arena_reset(&st->jf->scratch);
+    rc = bind_key(st, st->get, 1, k, e);
+    if (rc == 0)
+        rc = db_next(st->get, e);
+    if (rc == 1) {
+        *blob = db_column_blob(st->get, 0);
+        if (bytes_is_null(*blob))
+            rc = 0;
+        else
+            *blob = arena_copy(a, *blob);
+    }
+    db_reset(st->get);
+    return fail(st, rc, e);
+}
+
+static int state_del(struct state *st, const struct state_key *k, struct err *e)
+{
+    int rc = jf_inside(st->jf, e);
+
+    arena_reset(&st->jf->scratch);
+    if (rc == 0)
+        rc = bind_key(st, st->del, 1, k, e);
+    if (rc == 0)
+        rc = db_run(st->del, e);
+    return fail(st, rc, e);
+}
+
+static int bind_written(struct state *st, struct db_stmt *s, const struct state_key *k,
+                        const struct value *columns, struct bytes blob, struct err *e)
+{
+    int param = 1, rc = 0;
+
+    for (int i = 0; i < st->n_columns && rc == 0; i++, param++) {
+        if (columns[i].type == VALUE_MISSING)
+            db_bind_null(s, param);
+        else
+            rc = cell_bind(s, param, st->columns[i], &columns[i], &st->jf->scratch, e);
+    }
+    if (rc < 0)
+        return rc;
+    if (st->win_end != NULL)
+        db_bind_int(s, param++, k->window_end);
+    db_bind_blob(s, param++, blob);
+    return bind_key(st, s, param, k, e);
+}
+
+static int run_written(struct state *st, struct db_stmt *s, const struct state_key *k,
+                       const struct value *columns, struct bytes blob, struct err *e)
+{
+    int rc = bind_written(st, s, k, columns, blob, e);
+
+    return rc < 0 ? rc : db_run(s, e);
+}
+
+static int touch(struct state *st, const struct state_key *k, struct bytes blob, struct err *e)
+{
+    int rc;
+
+    db_bind_blob(st->touch, 1, blob);
+    rc = bind_key(st, st->touch, 2, k, e);
+    return rc < 0 ? rc : db_run(st->touch, e);
+}
+
+static int state_put(struct state *st, const struct state_key *k, const struct value *columns,
+                     struct bytes blob, struct err *e)
+{
+    int rc = jf_inside(st->jf, e);
+
+    if (rc < 0)
+        return rc;
+    if (st->fused == NULL && bytes_is_null(blob))
+        return state_del(st, k, e);
+    arena_reset(&st->jf->scratch);
+    if (st->fused != NULL && columns == NULL)
+        return fail(st, touch(st, k, blob, e), e);
+    rc = run_written(st, st->update, k, columns, blob, e);
+    if (rc == 0 && db_changes(st->jf->db) == 0)
+        rc = run_written(st, st->insert, k, columns, blob, e);
+    return fail(st, rc, e);
+}
+
+static int scan_row(struct state *st, struct value *parts, struct arena *a,
+                    int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
+                    struct err *e)
+{
+    struct state_key k = {.window = db_column_int(st->scan, 1),
+                          .window_end = db_column_int(st->scan, 2),
+                          .parts = parts};
+    int rc = 0;
+
+    arena_reset(a);
+    for (int i = 0; i < st->n_key && rc == 0; i++)
+        rc = read_part(st, st->scan, 3 + i, i, a, &parts[i], e);
+    return rc < 0 ? rc : each(arg, &k, db_column_blob(st->scan, 0));
+}
+
+static int state_scan(struct state *st, int64_t from, int64_t to,
+                      int (*each)(void *arg, const struct state_key *k, struct bytes blob),
+                      void *arg, struct err *e)
+{
+    struct value parts[KEY_PARTS_MAX];
+    struct arena a;
+    int rc;
+
+    if (st->win == NULL && (from > 0 || to <= 0))
+        return 0;
+    if (st->win != NULL) {
+        db_bind_int(st->scan, 1, from);
+        db_bind_int(st->scan, 2, to);
+    }
+    arena_init(&a);
+    while ((rc = db_next(st->scan, e)) == 1) {
+        rc = scan_row(st, parts, &a, each, arg, e);
+        if (rc != 0)
+            break;
+    }
+    db_reset(st->scan);
+    arena_deinit(&a);
+    return rc < 0 ? fail(st, rc, e) : rc;
+}
+
+const struct states_ops jobfile_states_ops = {
+    .open = state_open,
+    .get = state_get,
+    .put = state_put,
+    .del = state_del,
+    .scan = state_scan,
+};

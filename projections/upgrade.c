@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A plan that changed. What the file was made for stands in _leat_parts: the statement of every
+// table, the fingerprint of every operator that keeps rows (which covers everything upstream of
+// it). Compared with the plan at hand:
+//
+//   same                                   nothing to do
+//   view, index, query; anything stateless in place: made anew, or nothing in the file
+//   column added at the end, nullable or
+//   with a constant default                in place: ALTER TABLE ADD COLUMN
+//   operator or table gone                 in place; its rows stay in the file until it is rebuilt
+//   anything else                          rebuild: refused until the version is bumped, or
+//   from_now is given
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "projections/jobfile_internal.h"
+#include "projections/sql_text.h"
+#include "runtime/base/heap.h"
+
+struct comparison {
+    enum jobfile_change change;
+    struct buf text; // a line per difference
+};
+
+static bool keeps_rows(enum node_kind k)
+{
+    return k == NODE_AGGREGATE || k == NODE_MATCH || k == NODE_INTO;
+}
+
+static void differs(struct comparison *c, enum jobfile_change change, const char *what,
+                    const char *name, const char *how)
+{
+    if (change > c->change)
+        c->change = change;
+    buf_printf(&c->text, "%s %s %s%s\n", what, name, how,
+               change == JOBFILE_REBUILD ? ": needs a rebuild" : "");
+}
+
+// 1 and the content (in the arena), or 0.
+static int part_get(struct jobfile *jf, const char *kind, const char *name, struct arena *a,
+                    const char **content, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_PART_GET, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, kind);
+    db_bind_str(s, 2, name);
+    rc = db_next(s, e);
+    if (rc == 1)
+        *content = (const char *)arena_copy(a, db_column_text(s, 0)).p;
+    db_reset(s);
+    return rc;
+}
+
+static int part_put(struct jobfile *jf, const char *kind, const char *name, const char *content,
+                    struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_PART_PUT, &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, kind);
+    db_bind_str(s, 2, name);
+    db_bind_str(s, 3, content);
+    return db_run(s, e);
+}
+
+static const char *node_content(const struct plan_node *n, char out[24])
+{
+    snprintf(out, 24, "%016" PRIx64, n->fingerprint);
+    return out;
+}
+
+static int put_columns(struct jobfile *jf, const struct jobtable *t, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = db_prepare(jf->db,
+                        "INSERT OR ABORT INTO _leat_columns VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT DO UPDATE SET type = excluded.type",
+                        &s, e);
+
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < t->n_columns && rc == 0; i++) {
+        db_bind_str(s, 1, t->name);
+        db_bind_str(s, 2, t->columns[i].name);
+        db_bind_str(s, 3, t->columns[i].type_text);
+        rc = db_run(s, e);
+    }
+    db_stmt_free(s);
+    return rc;
+}
+
+int upgrade_record(struct jobfile *jf, struct err *e)
+{
+    char text[24];
+    int rc = 0;
+
+    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++) {
+        rc = part_put(jf, "table", jf->ddl.tables[i].name, jf->ddl.tables[i].create, e);
+        if (rc == 0)
+            rc = put_columns(jf, &jf->ddl.tables[i], e);
+    }
+    for (int i = 0; i < jf->plan->n_nodes && rc == 0; i++) {
+        const struct plan_node *n = &jf->plan->nodes[i];
+        if (keeps_rows(n->kind))
+            rc = part_put(jf, "node", n->id, node_content(n, text), e);
+    }
+    if (rc == 0)
+        rc = jf_meta_put_int(jf, "fingerprint", (int64_t)jf->plan->fingerprint, e);
+    return rc;
+}
+
+// How many of the new columns, at the end, are new: the statements are equal but for those. -1 when
+// they are not.
+static int columns_added(const struct jobtable *t, const char *old)
+{
+    const char *now = t->create, *end;
+    size_t same = 0;
+    int n = 0;
+
+    while (old[same] && old[same] == now[same])
+        same++;
+    // Lines: one per column; the old text must go on with its end, the new one with more columns.
+    if (strncmp(old + same, "\n) STRICT", 9) != 0 || now[same] != ',')
+        return -1;
+    end = strstr(now + same, "\n) STRICT");
+    if (end == NULL || strcmp(old + same, end) != 0)
+        return -1;
+    for (const char *p = now + same; (p = strstr(p, ",\n")) != NULL; p++)
+        n++;
+    return n;
+}
+
+static bool addable(const struct column *c)
+{
+    return !c->generated && c->pk == 0 && (!c->not_null || c->fallback != NULL);
+}
+
+static int compare_table(struct jobfile *jf, const struct jobtable *t, struct comparison *c,
+                         struct arena *a, struct err *e)
+{
+    const char *old;
+    int rc = part_get(jf, "table", t->name, a, &old, e);
+    int n;
+
+    if (rc < 0)
+        return rc;
+    if (rc == 0) {
+        differs(c, JOBFILE_REBUILD, "table", t->name, "is new");
+        return 0;
+    }
+    if (strcmp(old, t->create) == 0)
+        return 0;
+    n = columns_added(t, old);
+    for (int i = t->n_columns - n; n > 0 && i < t->n_columns; i++)
+        if (!addable(&t->columns[i]))
+            n = -1;
+    if (n <= 0)
+        differs(c, JOBFILE_REBUILD, "table", t->name, "has other columns or constraints");
+    else
+        differs(c, JOBFILE_IN_PLACE, "table", t->name, "has new columns");
+    return 0;
+}
+
+static int compare_nodes(struct jobfile *jf, struct comparison *c, struct arena *a, struct err *e)
+{
+    char text[24];
+    const char *old;
+
+    for (int i = 0; i < jf->plan->n_nodes; i++) {
+        const struct plan_node *n = &jf->plan->nodes[i];
+        int rc;
+        if (!keeps_rows(n->kind))
+            continue;
+        rc = part_get(jf, "node", n->id, a, &old, e);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            differs(c, JOBFILE_REBUILD, "operator", n->id, "is new");
+        else if (strcmp(old, node_content(n, text)) != 0)
+            differs(c, JOBFILE_REBUILD, "operator", n->id, "means something else");
+    }
+    return 0;
+}
+
+static bool in_plan(const struct jobfile *jf, struct bytes kind, struct bytes name)
+{
+    if (bytes_eq_str(kind, "table")) {
+        for (int i = 0; i < jf->ddl.n_tables; i++)
+            if (bytes_eq_str(name, jf->ddl.tables[i].name))
+                return true;
+        return false;
+    }
+    for (int i = 0; i < jf->plan->n_nodes; i++)
+        if (keeps_rows(jf->plan->nodes[i].kind) && bytes_eq_str(name, jf->plan->nodes[i].id))
+            return true;
+    return false;
+}
+
+static int compare_gone(struct jobfile *jf, struct comparison *c, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = db_prepare(jf->db, "SELECT kind, name FROM _leat_parts ORDER BY kind, name", &s, e);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(s, e)) == 1) {
+        struct bytes kind = db_column_text(s, 0), name = db_column_text(s, 1);
+        if (!in_plan(jf, kind, name))
+            differs(c, JOBFILE_IN_PLACE, bytes_eq_str(kind, "table") ? "table" : "operator",
+                    (const char *)name.p, "is gone: its rows stay until a rebuild");
+    }
+    db_stmt_free(s);
+    return rc;
+}
+
+static int compare(struct jobfile *jf, struct comparison *c, struct arena *a, struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++)
+        rc = compare_table(jf, &jf->ddl.tables[i], c, a, e);
+    if (rc == 0)
+        rc = compare_nodes(jf, c, a, e);
+    if (rc == 0)
+        rc = compare_gone(jf, c, e);
+    return rc;
+}
+
+static int add_columns(struct jobfile *jf, const struct jobtable *t, const char *old, struct err *e)
+{
+    int n = columns_added(t, old);
+    const char *p = t->create;
+    int rc = 0;
+
+    // Line k + 1 of the statement is column k's definition, up to ",\n" or "\n)".
+    for (int i = 0; i < t->n_columns && rc == 0; i++) {
+        const char *end;
+        struct buf sql = BUF_EMPTY;
+        p = strchr(p, '\n') + 1;
+        end = strchr(p, '\n');
+        end -= end[-1] == ',';
+        if (i >= t->n_columns - n) {
+            buf_append_str(&sql, "ALTER TABLE ");
+            sql_append_name(&sql, t->name);
+            buf_append_str(&sql, " ADD COLUMN ");
+            buf_append(&sql, p, (size_t)(end - p));
+            rc = db_exec(jf->db, buf_cstr(&sql), e);
+        }
+        buf_deinit(&sql);
+    }
+    return rc;
+}
+
+static int apply_tables(struct jobfile *jf, struct arena *a, struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < jf->ddl.n_tables && rc >= 0; i++) {
+        const struct jobtable *t = &jf->ddl.tables[i];
+        const char *old;
+        rc = part_get(jf, "table", t->name, a, &old, e);
+        if (rc == 0)
+            rc = db_exec(jf->db, t->create, e);
+        else if (rc == 1 && strcmp(old, t->create) == 0)
+            continue;
+        else if (rc == 1 && columns_added(t, old) > 0)
+            rc = add_columns(jf, t, old, e);
+        else if (rc == 1)
+            rc = err_set(e, LEAT_EINVAL,
+                         "table %s has other columns or constraints: bump the version", t->name);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+// Views and indexes follow the plan: what it does not have goes, what the file does not have is
+// made.
+static int drop_old(struct jobfile *jf, const char *type, struct err *e)
+{
+    struct db_stmt *s;
+    struct buf drops = BUF_EMPTY;
+    bool views = strcmp(type, "view") == 0;
+    int rc = db_prepare(jf->db,
+                        "SELECT name, sql FROM sqlite_schema WHERE type = ?1 AND sql IS NOT NULL"
+                        " AND (type = 'view' OR name GLOB '_leat_index_*')",
+                        &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, type);
+    while ((rc = db_next(s, e)) == 1) {
+        bool kept = false;
+        for (int i = 0; i < (views ? jf->ddl.n_views : jf->ddl.n_indexes) && !kept; i++)
+            kept = bytes_eq_str(db_column_text(s, 1),
+                                views ? jf->ddl.views[i].create : jf->ddl.indexes[i].create);
+        if (kept)
+            continue;
+        buf_printf(&drops, "DROP %s ", type);
+        sql_append_name(&drops, (const char *)db_column_text(s, 0).p);
+        buf_append_str(&drops, ";");
+    }
+    db_stmt_free(s);
+    if (rc == 0)
+        rc = db_exec(jf->db, buf_cstr(&drops), e);
+    buf_deinit(&drops);
+    return rc;
+}
+
+static int make_new(struct jobfile *jf, const char *name, const char *sql, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = db_prepare(jf->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", &s, e);
+
+    if (rc < 0)
+        return rc;
+    db_bind_str(s, 1, name);
+    rc = db_next(s, e);
+    db_stmt_free(s);
+    return rc == 0 ? db_exec(jf->db, sql, e) : rc < 0 ? rc : 0;
+}
+
+static int apply_views(struct jobfile *jf, struct err *e)
+{
+    int rc = drop_old(jf, "view", e);
+
+    if (rc == 0)
+        rc = drop_old(jf, "index", e);
+    for (int i = 0; i < jf->ddl.n_indexes && rc == 0; i++)
+        rc = make_new(jf, jf->ddl.indexes[i].name, jf->ddl.indexes[i].create, e);
+    for (int i = 0; i < jf->ddl.n_views && rc == 0; i++)
+        rc = make_new(jf, jf->ddl.views[i].name, jf->ddl.views[i].create, e);
+    return rc;
+}
+
+static int refuse(const struct comparison *c, const struct plan *p, struct err *e)
+{
+    struct bytes first = bytes_of(c->text.p, c->text.n);
+    const uint8_t *line = memchr(first.p, '\n', first.n);
+
+    return err_set(
+        e, LEAT_EINVAL,
+        "the job has changed since its file was made: %.*s. Set version = %d to build it "
+        "beside version %d",
+        (int)(line - first.p), (const char *)first.p, p->version + 1, p->version);
+}
+
+int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e)
+{
+    struct comparison c = {0};
+    struct arena a;
+    int rc;
+
+    arena_init(&a);
+    rc = compare(jf, &c, &a, e);
+    if (rc == 0 && c.change == JOBFILE_REBUILD && !from_now)
+        rc = refuse(&c, jf->plan, e);
+    if (rc == 0 && c.change != JOBFILE_SAME)
+        rc = apply_tables(jf, &a, e);
+    if (rc == 0)
+        rc = apply_views(jf, e);
+    if (rc == 0 && c.change != JOBFILE_SAME)
+        rc = upgrade_record(jf, e);
+    buf_deinit(&c.text);
+    arena_deinit(&a);
+    return rc;
+}
