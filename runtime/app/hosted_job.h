@@ -9,6 +9,7 @@
 #ifndef LEAT_APP_HOSTED_JOB_H
 #define LEAT_APP_HOSTED_JOB_H
 
+#include "runtime/app/embedded.h"
 #include "runtime/app/worker.h"
 #include "runtime/http/server.h"
 #include "scripts/script.h"
@@ -20,7 +21,9 @@ struct hosted_job {
     char *db;   // path of its database
     struct plan *plan;
     struct store *store;
+    struct embedded embedded;
     struct worker worker;
+    bool opened; // hosted_job_start was called
     struct http_job http;
     pthread_mutex_t lock;
     struct query_reader *idle[READERS_IDLE_MAX];
@@ -30,10 +33,7 @@ struct hosted_job {
 // What a hosted job runs against; shared by all jobs of the server.
 struct job_host {
     const char *data_dir; // jobs/<job>/<version>.db go below
-    struct source *source;
-    struct publisher *publisher;
-    struct flusher *flusher;
-    struct clock *clock;
+    struct broker *broker;
 };
 
 int hosted_job_load(struct hosted_job **out, const char *file, const struct script_options *o,

@@ -15,6 +15,7 @@
 #define CONN_IDLE_MS_MAX (10 * 60 * 1000)              // silent connection: closed
 #define CONN_STALL_MS_MAX (60 * 1000)   // half a request or reply that stands still: closed
 #define CONN_REQUESTS_MAX 100           // unanswered requests: stop reading the socket
+#define REQUEST_ARENA_BYTES_MAX (64 * 1024 * 1024) // one request decoded: closed
 #define RECV_SCRATCH_BYTES (256 * 1024) // one per network loop
 #define FETCH_BYTES_MAX (55 * 1024 * 1024) // one fetch response, as Kafka's fetch.max.bytes
 #define FETCH_WAIT_MS_MAX 500000

@@ -41,6 +41,7 @@ int64_t driver_now(const struct driver *d);
 void driver_set_now(struct driver *d, int64_t ms); // forward only
 
 // Appends to the topic; processed by the next driver_run.
+// The timestamp -1 is now. The source topic or partition comes into being when it is not there.
 int driver_send(struct driver *d, const char *topic, const struct driver_record *r,
                 struct err *e) LEAT_CHECKED;
 // Turns until nothing moves any more. The error that stopped the job, if it did.
@@ -51,7 +52,11 @@ int driver_advance(struct driver *d, int64_t ms, struct err *e) LEAT_CHECKED;
 // Closes and reopens the job on the same store, as a restart does.
 int driver_restart(struct driver *d, struct err *e) LEAT_CHECKED;
 
-// What was published to the topic since the last take; memory is the driver's until the next call.
+// Between these, everything sent to one topic partition is one batch.
+void driver_batch_begin(struct driver *d);
+int driver_batch_end(struct driver *d, struct err *e) LEAT_CHECKED;
+// What the job published to the topic since the last take, in order of publishing; memory is the
+// driver's until the next call.
 size_t driver_take(struct driver *d, const char *topic, const struct batch_record **records);
 struct store *driver_store(struct driver *d);
 struct job *driver_job(struct driver *d);

@@ -24,6 +24,8 @@ struct job_config {
     struct publisher *publisher;
     const struct operator_type *const *operators;
     struct clock *clock; // mono_ns for the step's time cap and statistics only
+    int64_t gap_ms;      // a drained input does not commit more often: STEP_GAP_MS_MIN; tests: 0
+    bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
 };
 
 enum job_state {
@@ -34,9 +36,11 @@ enum job_state {
 
 struct job_turn {
     bool worked;     // something was committed or relayed: call again at once
-    int64_t wait_ms; // otherwise: call again after at most this long, or when a source or the
-                     // relay's target moved
+    int64_t wait_ms; // otherwise: call again after at most this long (at most JOB_WAIT_MS_MAX), or
+                     // when a source or the relay's target moved
 };
+
+#define JOB_WAIT_MS_MAX (24 * 3600 * 1000)
 
 struct job_status {
     enum job_state state;

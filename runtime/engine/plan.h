@@ -198,7 +198,11 @@ struct plan_table {
     bool without_rowid;
     const char *ttl;     // NULL
     const char *history; // NULL
-    int aggregate;       // node whose rows these are, made by plan_finish; -1 for declared tables
+    bool generated;      // made by plan_finish for an aggregate: nobody declared it
+    // The node whose state lives in this table's rows, set by plan_finish; -1: none. Such a table,
+    // declared or generated, gets a hidden column `_leat_state blob` that `body` does not name.
+    int aggregate;
+    bool constrained; // by plan_finish: CHECK, UNIQUE or REFERENCES in an aggregate's table
 };
 
 struct plan_view {

@@ -3,6 +3,8 @@
 // Values, whatever they are made of: reading members and elements, walking, copying, comparing,
 // keys. The formats know how to step over their own bytes (json_doc.c, msgpack.c); this file knows
 // what it means.
+#include "runtime/record/value.h"
+
 #include "runtime/record/fieldplan.h"
 
 const char *value_type_name(const struct value *v)

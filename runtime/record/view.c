@@ -4,6 +4,8 @@
 // it; everything it needs is one slot array in the record's arena. Slots that the scanner left
 // unresolved, and all slots over built values, are resolved on first use by walking the path;
 // either way the answer is kept.
+#include "runtime/record/view.h"
+
 #include "runtime/record/fieldplan.h"
 
 #include "runtime/base/heap.h"

@@ -13,10 +13,11 @@ A field is one line, indented by four for each struct it lies in:
 
     name type [versions] [null[=versions]] [tag=N] [default=X] [ignorable] [inflexible]
 
-Versions are `3`, `3-7` or `3+`; without them a field is in every version that has what it lies in. A type
-is a primitive, the name of a struct, or either behind `[]`. The lines indented under the first use of a struct define it;
-later uses in the same message give only the name. `ignorable` fields are dropped silently when a version
-lacks them. Defaults are 0, "", false or empty unless said otherwise; `default=null` needs `null`.
+Versions are `3`, `3-7` or `3+`; without them a field is in every version that has what it lies in.
+A type is a primitive, the name of a struct, or either behind `[]`. The lines indented under the
+first use of a struct define it; later uses in the same message give only the name. `ignorable`
+fields are dropped silently when a version lacks them. Defaults are 0, "", false or empty unless
+said otherwise; `default=null` needs `null`.
 """
 
 import re
@@ -39,7 +40,7 @@ PRIMITIVES = {
     "records": ("struct bytes", "WIRE_RECORDS", 4, 1),
 }
 NULLABLE = {"string", "bytes", "records"}
-KEYWORDS = {"default", "switch", "case", "int", "char", "struct", "union", "register", "static", "n", "items"}
+KEYWORDS = {"default", "switch", "case", "int", "char", "struct", "union", "register", "static"}
 
 
 class SchemaError(Exception):
@@ -67,7 +68,8 @@ class Struct:
 
 class Field:
     def __init__(self, name, type_name, low, high):
-        self.name, self.array, self.type = name, type_name.startswith("[]"), type_name.removeprefix("[]")
+        self.name, self.type = name, type_name.removeprefix("[]")
+        self.array = type_name.startswith("[]")
         self.low, self.high = low, high
         self.null, self.tag, self.default, self.flags, self.of = (NEVER, -1), None, None, [], None
 
@@ -99,7 +101,9 @@ def parse_attributes(field, words):
     for word in words:
         key, _, value = word.partition("=")
         if key == "null":
-            field.null = parse_versions(value, field.low, field.high) if value else (field.low, field.high)
+            field.null = (field.low, field.high)
+            if value:
+                field.null = parse_versions(value, field.low, field.high)
         elif key == "tag":
             field.tag = int(value)
         elif key == "default":
@@ -160,7 +164,8 @@ class Parser:
         if field.type not in PRIMITIVES:
             if field.type not in self.types:
                 name = f"{message.name}_{field.type}"
-                self.types[field.type] = Struct(name, message.title, message.low, message.high, message.flexible)
+                self.types[field.type] = Struct(name, message.title, message.low, message.high,
+                                                message.flexible)
                 self.stack.append(self.types[field.type])
             field.of = self.types[field.type]
         check_field(field)
@@ -200,8 +205,8 @@ def c_member(field, struct):
     notes = [c_range(field.low, field.high, struct)]
     if field.null[0] != NEVER:
         where = c_range(*field.null, struct) if field.null != (field.low, field.high) else ""
-        notes.append(("NULL" if field.optional_struct() else "n = -1" if field.array else "null") + " is allowed"
-                     + (f" in {where}" if where else ""))
+        null = "NULL" if field.optional_struct() else "n = -1" if field.array else "null"
+        notes.append(f"{null} is allowed" + (f" in {where}" if where else ""))
     notes = "; ".join(n for n in notes if n)
     if field.array:
         declaration = f"struct {{ int32_t n; {base} *items; }} {field.name};"
@@ -221,13 +226,14 @@ def c_row(field, struct):
     flags = [f"WIRE_{f.upper()}" for f in field.flags]
     if field.array:
         flags.append("WIRE_ARRAY")
-    kind = "WIRE_OPTIONAL" if field.optional_struct() else "WIRE_STRUCT" if field.of else PRIMITIVES[field.type][1]
+    kind = "WIRE_STRUCT" if field.of else PRIMITIVES[field.type][1]
+    kind = "WIRE_OPTIONAL" if field.optional_struct() else kind
     of = f"&wire_{field.of.name}" if field.of else "NULL"
     null_low, null_high = field.null
     tag = -1 if field.tag is None else field.tag
-    return (f'    {{"{field.name}", {of}, {c_default(field)}, offsetof(struct {struct.name}, {field.name}), {kind}, '
-            f"{' | '.join(flags) or 0}, {field.low}, {field.high}, {null_low if null_high >= 0 else 127}, "
-            f"{null_high}, {tag}}},")
+    return (f'    {{"{field.name}", {of}, {c_default(field)}, '
+            f"offsetof(struct {struct.name}, {field.name}), {kind}, {' | '.join(flags) or 0}, "
+            f"{field.low}, {field.high}, {min(null_low, 127)}, {null_high}, {tag}}},")
 
 
 def c_tables(struct):
@@ -238,7 +244,8 @@ def c_tables(struct):
     yield from (c_row(f, struct) for f in fields)
     yield "};"
     yield f"static const uint16_t {struct.name}_min[] = {{{', '.join(map(str, sizes))}}};"
-    yield (f"const struct wire_message wire_{struct.name} = {{\"{struct.title}\", {struct.name}_fields, "
+    yield (f"const struct wire_message wire_{struct.name} = {{\"{struct.title}\", "
+           f"{struct.name}_fields, "
            f"{struct.name}_min, sizeof(struct {struct.name}), {len(fields) - tagged}, {tagged}, "
            f"{struct.low}, {struct.high}, {struct.flexible}}};\n")
 

@@ -78,11 +78,18 @@ static int fault_code(struct fs_fake *f)
     return f->fault == FS_FAULT_EIO || f->fault == FS_FAULT_POWER ? LEAT_EIO : LEAT_ENOSPC;
 }
 
-static int fault(struct fs_fake *f, const char *what, const char *path, struct err *e)
+// A full disk refuses only what needs space: new names and bytes beyond a file's end.
+static int fault_unless(struct fs_fake *f, bool no_space_needed, const char *what, const char *path,
+                        struct err *e)
 {
-    int rc = fault_code(f);
+    int rc = f->fault == FS_FAULT_FULL && no_space_needed ? 0 : fault_code(f);
 
     return rc == 0 ? 0 : err_set(e, rc, "%s %s: injected %s", what, path, err_name(rc));
+}
+
+static int fault(struct fs_fake *f, const char *what, const char *path, struct err *e)
+{
+    return fault_unless(f, false, what, path, e);
 }
 
 void fs_fake_arm(struct fs_fake *f, int64_t n, enum fs_fault kind)
@@ -252,7 +259,7 @@ static int fake_open(struct fs *fs, const char *path, enum fs_mode mode, struct 
     n = name_find(&f->names, path);
     inode = n != NULL ? n->inode : NULL;
     if (mode == FS_WRITE)
-        rc = fault(f, "open", path, e);
+        rc = fault_unless(f, inode != NULL, "open", path, e);
     if (rc == 0 && inode == NULL && mode == FS_READ)
         rc = err_set(e, LEAT_ENOTFOUND, "cannot open %s: no such file", path);
     if (rc == 0 && inode == NULL) {
@@ -311,7 +318,7 @@ static int fake_write(struct fs *fs, struct fs_file *file, const void *p, size_t
 
     ASSERT(file->writable);
     pthread_mutex_lock(&f->lock);
-    rc = fault(f, "write", file->path, e);
+    rc = fault_unless(f, (size_t)pos + n <= file->inode->live.n, "write", file->path, e);
     half = rc != 0 && (f->fault == FS_FAULT_SHORT || f->fault == FS_FAULT_POWER ||
                        (f->fault == FS_FAULT_FULL && f->ops == f->fault_at + 1));
     if (rc == 0)
@@ -328,7 +335,7 @@ static int fake_truncate(struct fs *fs, struct fs_file *file, int64_t size, stru
     int rc;
 
     pthread_mutex_lock(&f->lock);
-    rc = f->fault == FS_FAULT_FULL ? 0 : fault(f, "truncate", file->path, e);
+    rc = fault_unless(f, true, "truncate", file->path, e);
     if (rc == 0)
         change_add(file->inode, size, NULL, 0);
     pthread_mutex_unlock(&f->lock);
@@ -348,7 +355,7 @@ static int fake_sync(struct fs *fs, struct fs_file *file, struct err *e)
     int rc;
 
     pthread_mutex_lock(&f->lock);
-    rc = fault(f, "sync", file->path, e);
+    rc = fault_unless(f, true, "sync", file->path, e);
     if (rc == 0)
         changes_clear(file->inode, true);
     pthread_mutex_unlock(&f->lock);
@@ -361,7 +368,7 @@ static int fake_sync_dir(struct fs *fs, const char *dir, struct err *e)
     int rc;
 
     pthread_mutex_lock(&f->lock);
-    rc = fault(f, "sync_dir", dir, e);
+    rc = fault_unless(f, true, "sync_dir", dir, e);
     for (struct link *l = f->moves.next, *next; rc == 0 && l != &f->moves; l = next) {
         struct move *m = container_of(l, struct move, link);
         next = l->next;
@@ -408,7 +415,7 @@ static int fake_unlink(struct fs *fs, const char *path, struct err *e)
     int rc;
 
     pthread_mutex_lock(&f->lock);
-    rc = f->fault == FS_FAULT_FULL ? 0 : fault(f, "unlink", path, e);
+    rc = fault_unless(f, true, "unlink", path, e);
     if (rc == 0 && name_find(&f->names, path) != NULL)
         move_add(f, path, NULL, NULL);
     pthread_mutex_unlock(&f->lock);

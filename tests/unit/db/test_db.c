@@ -53,7 +53,7 @@ static int setup(void **state)
 {
     struct fixture *fx = calloc(1, sizeof *fx);
 
-    strcpy(fx->dir, "/tmp/leat-db-XXXXXX");
+    snprintf(fx->dir, sizeof fx->dir, "/tmp/leat-db-XXXXXX");
     if (mkdtemp(fx->dir) == NULL)
         return -1;
     snprintf(fx->path, sizeof fx->path, "%s/a.db", fx->dir);

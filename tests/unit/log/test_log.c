@@ -333,6 +333,15 @@ static void flip(struct rig *r, const char *path, size_t at)
     buf_deinit(&copy);
 }
 
+static void expect_leader_epoch_byte(struct rig *r, size_t at)
+{
+    size_t pos = 0, i = 0;
+
+    while (pos + r->batches[i].bytes.n <= at)
+        pos += r->batches[i++].bytes.n;
+    assert_in_range(at - pos, 12, 15);
+}
+
 static void test_corruption_is_not_cut(void **state)
 {
     // Case 20: a flipped bit below the durable position makes the partition read-only, named, and cuts nothing.
@@ -345,17 +354,11 @@ static void test_corruption_is_not_cut(void **state)
     append_many(r, 20);
     rig_close(r);
     size = fs_fake_contents(r->fake, active_path(r))->n;
-    for (size_t at = 0; at < size; at += size / 40) {
-        if (at % size < 12)
-            at = 12; // the offset and length fields are tested by continuity below
-        flip(r, active_path(r), at + 5);
+    for (size_t at = 0; at < size; at += 1 + size / 300) {
+        flip(r, active_path(r), at);
         assert_int_equal(rig_open(r), 0);
         if (partition_state(r->p, &why) == PARTITION_READY) {
-            // the leader epoch is outside the checksum, as Kafka made it
-            size_t pos = 0, i = 0;
-            while (pos + r->batches[i].bytes.n <= at + 5)
-                pos += r->batches[i++].bytes.n;
-            assert_in_range(at + 5 - pos, 12, 15);
+            expect_leader_epoch_byte(r, at); // outside the checksum, as Kafka made it
         } else {
             struct append_result result;
             assert_non_null(strstr(why.text, "position"));
@@ -363,11 +366,30 @@ static void test_corruption_is_not_cut(void **state)
         }
         rig_close(r);
         assert_int_equal(fs_fake_contents(r->fake, active_path(r))->n, size);
-        flip(r, active_path(r), at + 5);
+        flip(r, active_path(r), at);
     }
-    flip(r, active_path(r), 7); // base offset
+}
+
+static void test_damage_above_is_cut(void **state)
+{
+    // Case 21: the same damage above the durable position was never acked: it is cut, from its batch on.
+    struct rig *r = *state;
+    size_t at = 0;
+
+    r->config.segment_bytes = 1 << 20;
+    reopen(r);
+    append_many(r, 10); // synced, but no checkpoint says so: as after a kill
+    kill_partition(r);
+    for (int i = 0; i < 6; i++)
+        at += r->batches[i].bytes.n;
+    flip(r, active_path(r), at + 65);
     assert_int_equal(rig_open(r), 0);
-    assert_int_equal(partition_state(r->p, &why), PARTITION_READ_ONLY);
+    assert_int_equal(partition_state(r->p, NULL), PARTITION_READY);
+    assert_true(r->recovery.torn);
+    assert_int_equal(partition_end(r->p), r->batches[6].base);
+    rig_accept_end(r);
+    append_many(r, 3);
+    expect_all(r);
 }
 
 static void test_corruption_serves_the_rest(void **state)
@@ -522,6 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_torn_tail_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zero_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_is_not_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_above_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_serves_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_derived_files_are_rebuilt, setup, teardown),

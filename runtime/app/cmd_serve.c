@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// leat serve and leat run: the same server, for production and for development.
+//
+//   serve   topics are made by hand or in leat.lua, groups wait for their members as in Kafka, one
+//   line per event run     topics appear on first use, groups start at once, a live view on a
+//   terminal, --until end stops by itself
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "runtime/app/commands.h"
+#include "runtime/app/live.h"
+#include "runtime/app/settings_merge.h"
+#include "runtime/base/trace.h"
+
+// A signal becomes a byte in a pipe: the main thread reads it between looks.
+static int signal_pipe[2];
+
+static void on_signal(int number)
+{
+    char byte = (char)number;
+
+    if (write(signal_pipe[1], &byte, 1) < 0)
+        return; // the pipe is full of signals already
+}
+
+static int catch_signals(struct err *e)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        return err_set(e, LEAT_EIO, "cannot make a pipe");
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ,
+           SIG_IGN); // a file size limit is then an error of write, handled like a full disk
+    return 0;
+}
+
+static bool signal_within(int ms)
+{
+    fd_set set;
+    struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+    FD_ZERO(&set);
+    FD_SET(signal_pipe[0], &set);
+    return select(signal_pipe[0] + 1, &set, NULL, NULL, &limit) > 0;
+}
+
+// Every job has read what there is and published what it made.
+static bool all_done(struct server *s)
+{
+    struct hosted_job **jobs;
+    struct job_status status;
+    size_t n = server_jobs(s, &jobs);
+
+    for (size_t i = 0; i < n; i++) {
+        job_status(jobs[i]->worker.job, &status);
+        if (status.state != JOB_STOPPED && (status.lag > 0 || status.outbox_waiting > 0))
+            return false;
+    }
+    return true;
+}
+
+static bool any_stopped(struct server *s)
+{
+    struct hosted_job **jobs;
+    struct job_status status;
+    size_t n = server_jobs(s, &jobs);
+
+    for (size_t i = 0; i < n; i++) {
+        job_status(jobs[i]->worker.job, &status);
+        if (status.state == JOB_STOPPED)
+            return true;
+    }
+    return false;
+}
+
+static void greet(struct server *s, const struct server_config *c)
+{
+    printf("leat %s  kafka %s:%d  http %s:%d  data %s%s\n", LEAT_VERSION, c->kafka_host,
+           server_kafka_port(s), c->http_host, server_http_port(s), c->data_dir,
+           c->durable ? "" : "  (acks do not wait for the disk)");
+    fflush(stdout);
+}
+
+static int serve(struct args *a, bool development)
+{
+    bool until_end = development && args_has(a, "--until");
+    struct serve_settings settings;
+    struct server *server = NULL;
+    struct err e = {0};
+    struct live live;
+    int rc = catch_signals(&e);
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (rc == 0)
+        rc = settings_merge(a, development, &settings, &e);
+    if (rc != 0)
+        return command_failed(a, &e);
+    rc = server_start(&server, &settings.config, &e);
+    if (rc == 0) {
+        greet(server, &settings.config);
+        live_init(&live, server);
+        while (!signal_within(500) && !(until_end && all_done(server)))
+            live_look(&live);
+        live_end(&live);
+        if (until_end && any_stopped(server))
+            rc = err_set(&e, LEAT_ESTOPPED, "a job has stopped; the line above says why");
+    }
+    server_stop(server);
+    settings_merge_deinit(&settings);
+    return rc == 0 ? EXIT_OK : command_failed(a, &e);
+}
+
+static int serve_run(struct args *a)
+{
+    trace_level_set(args_has(a, "--verbose") ? TRACE_DEBUG : TRACE_INFO);
+    return serve(a, false);
+}
+
+static int run_run(struct args *a)
+{
+    const char *until = args_get(a, "--until", "end");
+
+    if (strcmp(until, "end") != 0)
+        return usage_error(a, "--until wants \"end\", not \"%s\"", until);
+    if (args_has(a, "--verbose"))
+        trace_level_set(TRACE_DEBUG);
+    return serve(a, true);
+}
+
+#define SERVER_OPTIONS                                                                             \
+    {"--data", 'd', "DIR", "where topics and jobs live (data)"},                                   \
+        {"--kafka-listen", 0, "HOST:PORT", "for Kafka clients (127.0.0.1:9092; port 0: any)"},     \
+        {"--http-listen", 0, "HOST:PORT", "for queries and metrics (127.0.0.1:8080)"},             \
+        {"--http-host", 0, "NAME", "a name to answer for besides localhost; repeatable"},          \
+        {"--topic", 't', "NAME=PARTITIONS", "make this topic at start; repeatable"},               \
+        {"--param", 'p', "NAME=VALUE", "a parameter of the jobs; repeatable"},                     \
+        {"--page-cache-acks", 0, NULL, "acknowledge before the disk has it (loses on power cut)"}, \
+        {"--insecure", 0, NULL, "allow listening beyond this machine without authentication"},     \
+        {"--ready-file", 0, "FILE", "write addresses here when everything listens"},               \
+    {                                                                                              \
+        "--verbose", 'v', NULL, "say more on stderr"                                               \
+    }
+
+const struct command command_serve = {
+    .name = "serve",
+    .arguments = "[leat.lua] [JOB.lua...]",
+    .summary = "the broker, jobs and HTTP, for production",
+    .details = "Settings come from a leat.lua (a Lua file that returns a table), then from "
+               "options. Acks wait\n"
+               "for fdatasync; listeners are on loopback.",
+    .examples = "  leat serve\n"
+                "  leat serve leat.lua\n"
+                "  leat serve jobs/shop.lua --data /var/lib/leat --topic shop.events=6",
+    .max_positional = -1,
+    .options = {SERVER_OPTIONS,
+                {"--auto-create", 0, NULL, "make topics when clients first name them"}},
+    .run = serve_run,
+};
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "JOB.lua...",
+    .summary = "jobs on an embedded broker, for development, with a live view",
+    .examples = "  leat run job.lua\n"
+                "  leat run jobs/*.lua -p limit=95\n"
+                "  leat run job.lua --until end",
+    .min_positional = 1,
+    .max_positional = -1,
+    .options = {SERVER_OPTIONS, {"--until", 0, "end", "stop when all input is processed"}},
+    .run = run_run,
+};

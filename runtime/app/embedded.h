@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded broker as a job's source and publisher: two thin adapters over partitions in the
+// same process.
+//
+// The source shows nothing at or above min(last stable, flushed), in page-cache mode too: what a
+// power cut could take back must not have been consumed. The publisher appends under the job's own
+// producer id, and calls a record durable when it is flushed. One of each per job, used on its
+// worker's thread only; they keep the partitions they have touched open.
+#ifndef LEAT_APP_EMBEDDED_H
+#define LEAT_APP_EMBEDDED_H
+
+#include "runtime/base/limits.h"
+#include "runtime/broker/broker.h"
+#include "runtime/engine/publisher.h"
+#include "runtime/engine/source.h"
+
+struct embedded_slot {
+    char topic[TOPIC_NAME_MAX + 1];
+    struct uuid topic_id;
+    int32_t partition;
+    struct slot *slot;
+};
+
+// The partitions one thread has open.
+struct embedded_slots {
+    struct broker *broker;
+    struct embedded_slot *items;
+    size_t n;
+};
+
+struct embedded {
+    struct source source;
+    struct publisher publisher;
+    struct embedded_slots slots;
+    struct buf batch; // the copy that is stamped
+};
+
+void embedded_init(struct embedded *em, struct broker *b);
+void embedded_deinit(struct embedded *em);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server behind `leat serve` and `leat run`: broker, jobs, HTTP, wired together, started and
+// stopped in order.
+//
+//   start: jobs are loaded (an error in a job file stops everything before anything runs) → broker
+//   opens its data
+//          → configured topics are made → broker listens → jobs open their databases and run → HTTP
+//          listens → ready file
+//   stop:  HTTP, jobs, broker: the reverse
+#ifndef LEAT_APP_SERVER_H
+#define LEAT_APP_SERVER_H
+
+#include "runtime/app/hosted_job.h"
+#include "runtime/broker/broker.h"
+
+struct server_topic {
+    const char *name;
+    int32_t n_partitions;
+};
+
+struct server_config {
+    const char *data_dir;
+    const char *kafka_host;
+    int kafka_port;
+    const char *http_host;
+    int http_port;
+    const char *const *http_hosts; // names allowed in Host
+    size_t n_http_hosts;
+    bool auto_create;
+    bool durable;
+    int32_t default_partitions;
+    int32_t rebalance_delay_ms;
+    const struct server_topic *topics; // made at start when they do not exist
+    size_t n_topics;
+    const char *const *job_files;
+    size_t n_jobs;
+    struct script_options script; // parameters and limits of all jobs
+    const char *ready_file;       // written when everything listens; NULL: none
+};
+
+struct server;
+
+int server_start(struct server **out, const struct server_config *c, struct err *e) LEAT_CHECKED;
+void server_stop(struct server *s); // NULL is fine
+
+int server_kafka_port(const struct server *s);
+int server_http_port(const struct server *s);
+struct broker *server_broker(struct server *s);
+size_t server_jobs(const struct server *s, struct hosted_job ***jobs);
+
+void server_status(struct server *s, struct buf *json);
+
+#endif

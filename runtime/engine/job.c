@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A running job: the loop around steps and relay. Essay in job.h.
+//
+//            topics missing, no space, busy
+//      +--> WAITING <----------------------+
+//      |       | again when retry_at comes |
+//   (open) -> RUNNING ---------------------+
+//              | gap in the log, fork, corruption, park = "stop", limit of parked records
+//              v
+//            STOPPED   until a person starts it again
+//
+// A job that is not ready yet (topics missing) tries to become so at every turn; one that waits for
+// space still relays what is committed.
+#include "runtime/engine/job_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/heap.h"
+#include "runtime/base/trace.h"
+#include "runtime/engine/class.h"
+
+static void find_ticks(struct job *j)
+{
+    j->ticks = heap_zalloc((size_t)j->plan->n_nodes * sizeof *j->ticks);
+    for (int i = 0; i < j->plan->n_nodes; i++)
+        if (j->plan->nodes[i].kind == NODE_EVERY) {
+            struct job_tick *t = &j->ticks[j->n_ticks++];
+            t->node = i;
+            snprintf(t->name, sizeof t->name, "every:%s", j->plan->nodes[i].id);
+        }
+}
+
+int job_open(struct job **out, const struct job_config *c, struct err *e)
+{
+    struct job *j = heap_zalloc(sizeof *j);
+    size_t n = (size_t)c->plan->n_nodes;
+    int rc;
+
+    j->config = *c;
+    j->plan = c->plan;
+    j->store = c->store;
+    j->moved_part = -1;
+    j->status.watermark = INT64_MIN;
+    pthread_mutex_init(&j->lock, NULL);
+    arena_init(&j->arena);
+    j->w = heap_zalloc(n * sizeof *j->w);
+    j->scratch = heap_zalloc(n * sizeof *j->scratch);
+    inputs_init(&j->in, c->plan, c->source, c->store);
+    j->in.may_grow = c->inputs_may_grow;
+    parking_init(&j->parking, c->plan, c->store, &j->run);
+    relay_init(&j->relay, c->store, c->publisher);
+    find_ticks(j);
+    for (int i = 0; i < c->plan->n_tables; i++)
+        if (c->plan->tables[i].aggregate >= 0 && c->plan->tables[i].constrained)
+            j->constrained = true;
+    rc = run_open(&j->run, c->plan, c->operators, c->store, e);
+    j->run.born = (struct run_born){
+        .enter = job_born_enter, .failed = job_born_failed, .arg = j};
+    if (rc != 0) {
+        job_close(j);
+        j = NULL;
+    }
+    *out = j;
+    return rc;
+}
+
+void job_close(struct job *j)
+{
+    if (j == NULL)
+        return;
+    j->store->ops->abort(j->store);
+    relay_deinit(&j->relay);
+    parking_deinit(&j->parking);
+    run_close(&j->run);
+    inputs_deinit(&j->in);
+    arena_deinit(&j->arena);
+    heap_free(j->ticks);
+    heap_free(j->w);
+    heap_free(j->scratch);
+    heap_free(j->offsets);
+    pthread_mutex_destroy(&j->lock);
+    heap_free(j);
+}
+
+// Topics, positions, held keys. Again at every turn until all is there.
+static int get_ready(struct job *j, struct err *e)
+{
+    int rc = outputs_open(&j->run.out, j->config.publisher, e);
+
+    if (rc == 0)
+        rc = inputs_open(&j->in, e);
+    if (rc == 0)
+        rc = job_abort(j, e);
+    j->ready = rc == 0;
+    return rc;
+}
+
+static bool waits_for(int rc)
+{
+    return rc == LEAT_ENOTFOUND || class_is_passing(rc);
+}
+
+static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
+{
+    int rc = 0;
+
+    if (j->state == JOB_WAITING && j->now < j->retry_at) {
+        *wait = j->retry_at - j->now;
+        return 0;
+    }
+    if (!j->ready)
+        rc = get_ready(j, e);
+    if (rc == 0 && j->state == JOB_WAITING && j->backoff_ms == 0)
+        j->state = JOB_RUNNING;
+    if (rc == 0)
+        rc = job_step(j, worked, wait, e);
+    if (waits_for(rc)) {
+        j->state = JOB_WAITING;
+        j->why = *e;
+        j->retry_at = j->now + 1000;
+        *wait = 1000;
+        return 0;
+    }
+    return rc;
+}
+
+// Rows of what is durable leave the store with the next step; when there is none, by themselves.
+static int turn_relay(struct job *j, bool stepped, bool *worked, struct err *e)
+{
+    bool moved = false;
+    int rc = relay_turn(&j->relay, j->now, &moved, e);
+
+    *worked = *worked || moved;
+    if (rc != 0 || stepped || moved || !relay_has_marks(&j->relay))
+        return rc;
+    rc = relay_mark(&j->relay, e);
+    if (rc == 0)
+        relay_marked(&j->relay);
+    else if (class_is_passing(rc))
+        rc = 0; // the marks stay due
+    *worked = *worked || rc == 0;
+    return rc;
+}
+
+static int64_t next_wake(struct job *j)
+{
+    int64_t at = relay_wake(&j->relay, j->now), due = run_due(&j->run), t;
+    struct err e;
+
+    if (!j->ready)
+        return j->now + 1000;
+    if (parking_next(&j->parking, &t, &e) == 0 && t < at)
+        at = t;
+    for (int i = 0; i < j->n_ticks; i++) {
+        t = j->ticks[i].last + j->plan->nodes[j->ticks[i].node].every.interval_ms;
+        at = t < at ? t : at;
+    }
+    for (int i = 0; i < j->in.n_sources; i++) {
+        t = watermark_next(&j->in.sources[i].wm, j->now, due);
+        at = t < at ? t : at;
+    }
+    return at;
+}
+
+// --- status ---
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void percentiles(const struct job *j, struct job_status *s)
+{
+    int64_t sorted[COMMIT_SAMPLES];
+    size_t n = j->commits < COMMIT_SAMPLES ? (size_t)j->commits : COMMIT_SAMPLES;
+
+    if (n == 0)
+        return;
+    memcpy(sorted, j->micros, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_value);
+    s->commit_p50_us = sorted[n / 2];
+    s->commit_p99_us = sorted[n - 1 - n / 100];
+}
+
+static int64_t number(const struct run_number *x)
+{
+    return x != NULL && x->known ? x->value : 0;
+}
+
+static int64_t smallest_watermark(const struct job *j)
+{
+    int64_t w = INT64_MAX;
+
+    for (int i = 0; i < j->in.n_sources; i++)
+        w = j->in.sources[i].wm.w < w ? j->in.sources[i].wm.w : w;
+    return w == INT64_MAX ? INT64_MIN : w;
+}
+
+static void publish_status(struct job *j)
+{
+    const struct relay_dest *stuck = relay_stuck(&j->relay);
+    struct job_status s = {.state = j->state,
+                           .records_in = j->records_in,
+                           .records_out = j->records_out,
+                           .commits = j->commits,
+                           .parked = j->parking.count,
+                           .late = number(j->run.late),
+                           .skipped = number(j->run.skipped),
+                           .lag = inputs_lag(&j->in),
+                           .watermark = smallest_watermark(j),
+                           .outbox_waiting = j->store->ops->outbox_waiting(j->store)};
+
+    if (j->state != JOB_RUNNING)
+        snprintf(s.why, sizeof s.why, "%s", j->why.text);
+    else if (stuck != NULL)
+        snprintf(s.why, sizeof s.why, "output %s/%d waits: %s", stuck->topic, stuck->partition,
+                 stuck->why);
+    if (j->moved_part >= 0) {
+        const struct input_part *p = &j->in.parts[j->moved_part];
+        snprintf(s.watermark_by, sizeof s.watermark_by, "%.90s:%d@%lld",
+                 j->in.sources[p->source].plan->topic, p->partition, (long long)j->moved_offset);
+    }
+    percentiles(j, &s);
+    pthread_mutex_lock(&j->lock);
+    j->status = s;
+    pthread_mutex_unlock(&j->lock);
+}
+
+void job_status(struct job *j, struct job_status *out)
+{
+    pthread_mutex_lock(&j->lock);
+    *out = j->status;
+    pthread_mutex_unlock(&j->lock);
+}
+
+// --- turns ---
+
+static int stop(struct job *j, int rc, const struct err *e)
+{
+    struct err second;
+
+    if (job_abort(j, &second) != 0)
+        trace(TRACE_WARN, "engine", "%s: after it stopped: %s", j->plan->job, second.text);
+    j->state = JOB_STOPPED;
+    j->why = *e;
+    j->why.code = rc;
+    publish_status(j);
+    return rc;
+}
+
+int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
+{
+    struct err local = {0};
+    int64_t wait = JOB_WAIT_MS_MAX, wake;
+    bool stepped = false;
+    int rc;
+
+    if (e == NULL)
+        e = &local;
+    *t = (struct job_turn){.wait_ms = JOB_WAIT_MS_MAX};
+    if (j->state == JOB_STOPPED) {
+        *e = j->why;
+        return j->why.code;
+    }
+    if (now > j->now) // a clock that is set back stands still here
+        j->now = now;
+    rc = turn_step(j, &stepped, &wait, e);
+    t->worked = stepped || j->careful_left > 0;
+    if (rc == 0)
+        rc = turn_relay(j, stepped, &t->worked, e);
+    if (rc != 0)
+        return stop(j, rc, e);
+    if (!t->worked) {
+        rc = j->store->ops->idle != NULL ? j->store->ops->idle(j->store, e) : 0;
+        if (rc != 0 && !class_is_passing(rc))
+            return stop(j, rc, e);
+    }
+    wake = next_wake(j) - j->now;
+    t->wait_ms = wait < wake ? wait : wake;
+    if (t->wait_ms < 0)
+        t->wait_ms = 0;
+    publish_status(j);
+    return 0;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How records enter a plan, and where they go when they fail. A record is parked where it entered:
+//
+//   from a topic             at its source: all of it runs again, through every branch
+//   born at a closing window  at the operator that made it: "ID/final"
+//   a tick                   at its clock
+//
+// What is born inside the job has no bytes of its own: its value is kept as JSON and its key as
+// MessagePack, which keeps the parts of a composite key apart.
+#include "runtime/engine/job_parts.h"
+
+#include "runtime/base/failpoint.h"
+#include "runtime/engine/class.h"
+
+#define FINAL_SUFFIX "/final"
+
+// Parks, or says that the job stops here.
+static int park(struct job *j, const struct parking_record *rec, int class, const char *message,
+                struct err *e)
+{
+    char where[400];
+
+    if (j->plan->errors.park == PARK_STOP) {
+        run_where(&j->run, where, sizeof where);
+        return err_set(e, LEAT_ESTOPPED, "%s: %s: %.*s/%d@%lld (park = \"stop\")", where, message,
+                       BYTES_FMT(rec->topic), rec->partition, (long long)rec->record->offset);
+    }
+    return parking_add(&j->parking, rec, class, message, j->now, e);
+}
+
+// With park = "stop" a record that can be left unread ends the step in good order: what came before
+// it is committed.
+static int fail_source(struct job *j, const struct parking_record *rec, int class,
+                       const char *message, struct err *e)
+{
+    int rc = park(j, rec, class, message, e);
+
+    if (rc != LEAT_ESTOPPED)
+        return rc;
+    j->stop_after = true;
+    j->stop_err = *e;
+    return 1;
+}
+
+static int enter_source(struct job *j, struct input_part *p, const struct parking_record *rec,
+                        struct err *e)
+{
+    struct err why = {0};
+    int rc;
+
+    j->run.guilty = &j->plan->nodes[j->in.sources[p->source].node];
+    if (p->class != 0)
+        return fail_source(j, rec, p->class, p->message, e);
+    rc = run_enter(&j->run, j->in.sources[p->source].node, OUT_MAIN, &p->event, &why);
+    if (rc == 0)
+        return 0;
+    if (class_of(rc) != 0)
+        return fail_source(j, rec, class_of(rc), why.text, e);
+    *e = why;
+    return rc;
+}
+
+// The record is dealt with; now time has come this far.
+static int move_watermark(struct job *j, struct input_part *p, struct err *e)
+{
+    struct input_source *s = &j->in.sources[p->source];
+    int rc;
+
+    if (!p->timed || class_is_timeless(p->class))
+        return 0;
+    if (!watermark_record(&s->wm, p->partition, p->time))
+        return 0;
+    j->moved_part = (int)(p - j->in.parts);
+    j->moved_offset = p->record.offset;
+    rc = run_watermark(&j->run, s->node, s->wm.w, e);
+    if (rc == 0 && j->run.careful && j->run.closes)
+        rc = run_flush(&j->run, e);
+    return rc;
+}
+
+int job_record(struct job *j, struct input_part *p, struct err *e)
+{
+    const struct input_source *s = &j->in.sources[p->source];
+    struct parking_record rec = {.entry = j->plan->nodes[s->node].id,
+                                 .key = p->record.key,
+                                 .record = &p->record,
+                                 .topic = bytes_str(s->plan->topic),
+                                 .partition = p->partition,
+                                 .time = p->time,
+                                 .timed = p->timed};
+    int rc;
+
+    j->run.arena = &p->arena;
+    if (parking_holds(&j->parking, rec.entry, rec.key))
+        rc = parking_follow(&j->parking, &rec, j->now, e);
+    else
+        rc = enter_source(j, p, &rec, e);
+    if (rc != 0)
+        return rc;
+    if (failpoint("after_lua") != 0)
+        return err_set(e, LEAT_ESTOPPED, "failpoint after_lua");
+    rc = move_watermark(j, p, e);
+    if (rc == 0 && j->run.n_samples > SAMPLES_KEPT_MAX)
+        rc = run_trim(&j->run, e);
+    return rc;
+}
+
+// --- born inside ---
+
+struct born {
+    struct parking_record rec;
+    struct batch_record record;
+    struct buf key, key_raw, value;
+};
+
+static const char *entry_of(struct job *j, const struct plan_node *n, enum plan_port port)
+{
+    return port == OUT_FINAL ? arena_printf(j->run.arena, "%s" FINAL_SUFFIX, n->id) : n->id;
+}
+
+static int describe(struct job *j, struct born *b, const struct plan_node *n, enum plan_port port,
+                    const struct event *ev, struct err *e)
+{
+    int rc = 0;
+
+    *b = (struct born){.rec = {.entry = entry_of(j, n, port),
+                               .key = BYTES_NULL,
+                               .record = &b->record,
+                               .topic = ev->topic,
+                               .partition = ev->partition,
+                               .time = ev->time,
+                               .timed = true},
+                       .record = {.offset = ev->offset, .timestamp = ev->timestamp}};
+    if (!value_is_nil(&ev->key)) {
+        rc = value_key_bytes(&ev->key, &b->key, e);
+        if (rc == 0)
+            rc = value_write_msgpack(&ev->key, &b->key_raw, e);
+        b->rec.key = buf_bytes(&b->key);
+        b->record.key = buf_bytes(&b->key_raw);
+    }
+    if (rc == 0)
+        rc = value_write_json(&ev->view.root, &b->value, e);
+    b->record.value = buf_bytes(&b->value);
+    return rc;
+}
+
+static void born_deinit(struct born *b)
+{
+    buf_deinit(&b->key);
+    buf_deinit(&b->key_raw);
+    buf_deinit(&b->value);
+}
+
+int job_born_enter(void *arg, struct operator* o, enum plan_port port, struct event *ev,
+                   struct err *e)
+{
+    struct job *j = arg;
+    struct born b;
+    int rc;
+
+    if (j->parking.held.n == 0)
+        return 0;
+    rc = describe(j, &b, o->node, port, ev, e);
+    if (rc == 0 && parking_holds(&j->parking, b.rec.entry, b.rec.key)) {
+        rc = parking_follow(&j->parking, &b.rec, j->now, e);
+        rc = rc == 0 ? 1 : rc;
+    }
+    born_deinit(&b);
+    return rc;
+}
+
+int job_born_failed(void *arg, struct operator* o, enum plan_port port, struct event *ev, int rc,
+                    struct err *e)
+{
+    struct job *j = arg;
+    struct err why = e != NULL ? *e : (struct err){0};
+    struct born b;
+    int rc2 = describe(j, &b, o->node, port, ev, e);
+
+    if (rc2 == 0)
+        rc2 = park(j, &b.rec, class_of(rc), why.text, e);
+    born_deinit(&b);
+    return rc2;
+}
+
+static void tick_event(struct job *j, const struct job_tick *t, int64_t at, struct event *ev)
+{
+    static const struct value_object empty = {0};
+    const struct plan_node *n = &j->plan->nodes[t->node];
+
+    *ev = (struct event){.topic = bytes_str(n->id),
+                         .offset = at / n->every.interval_ms,
+                         .timestamp = at,
+                         .time = at};
+    view_of(&ev->view, n->out_fields, (struct value){.type = VALUE_OBJECT, .object = &empty},
+            &j->arena);
+}
+
+int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e)
+{
+    const struct plan_node *n = &j->plan->nodes[t->node];
+    struct err why = {0};
+    struct event ev;
+    struct born b;
+    int rc;
+
+    arena_reset(&j->arena);
+    j->run.arena = &j->arena;
+    tick_event(j, t, at, &ev);
+    rc = run_enter(&j->run, t->node, OUT_MAIN, &ev, &why);
+    if (rc != 0 && class_of(rc) != 0) {
+        int class = class_of(rc);
+        rc = describe(j, &b, n, OUT_MAIN, &ev, e);
+        if (rc == 0)
+            rc = park(j, &b.rec, class, why.text, e);
+        born_deinit(&b);
+    } else if (rc != 0) {
+        *e = why;
+    }
+    return rc;
+}
+
+// --- again ---
+
+static int node_by_entry(const struct plan *p, struct bytes entry, enum plan_port *port)
+{
+    struct bytes suffix = BYTES_LIT(FINAL_SUFFIX);
+
+    for (int i = 0; i < p->n_nodes; i++) {
+        struct bytes id = bytes_str(p->nodes[i].id);
+
+        *port = OUT_MAIN;
+        if (bytes_eq(entry, id))
+            return i;
+        *port = OUT_FINAL;
+        if (entry.n == id.n + suffix.n && bytes_starts(entry, id) &&
+            bytes_eq(bytes_of(entry.p + id.n, suffix.n), suffix))
+            return i;
+    }
+    return -1;
+}
+
+static int source_again(struct job *j, int node, const struct parked_row *row, struct event *ev,
+                        struct err *e)
+{
+    struct batch_record r = {.offset = row->offset,
+                             .timestamp = row->timestamp,
+                             .key = row->record_key,
+                             .value = row->value,
+                             .headers = row->headers,
+                             .n_headers = row->n_headers};
+    int class = 0;
+
+    for (int i = 0; i < j->in.n_sources; i++)
+        if (j->in.sources[i].node == node)
+            input_decode(&j->in.sources[i], &r, row->partition, j->now, &j->arena, ev, &class, e);
+    return class;
+}
+
+static int born_again(struct job *j, int node, const struct parked_row *row, struct event *ev,
+                      struct err *e)
+{
+    int rc;
+
+    *ev = (struct event){.topic = row->topic,
+                         .partition = row->partition,
+                         .offset = row->offset,
+                         .timestamp = row->timestamp,
+                         .time = row->time};
+    rc = view_scan(&ev->view, j->plan->nodes[node].out_fields, FORMAT_JSON, row->value, &j->arena,
+                   e);
+    if (rc == 0 && !bytes_is_null(row->record_key))
+        rc = value_decode(FORMAT_MSGPACK, row->record_key, &j->arena, &ev->key, e);
+    if (rc == 0)
+        rc = value_force(&ev->key, &j->arena, e);
+    return rc;
+}
+
+int job_retry(void *arg, const struct parked_row *row, struct err *e)
+{
+    struct job *j = arg;
+    enum plan_port port;
+    struct event ev;
+    int node = node_by_entry(j->plan, row->entry, &port);
+    int rc;
+
+    if (node < 0)
+        return err_set(e, LEAT_ELUA, "the operator %.*s, where it was parked, is gone",
+                       BYTES_FMT(row->entry));
+    arena_reset(&j->arena);
+    j->run.arena = &j->arena;
+    j->run.guilty = &j->plan->nodes[node];
+    if (j->plan->nodes[node].kind == NODE_SOURCE)
+        rc = source_again(j, node, row, &ev, e);
+    else
+        rc = born_again(j, node, row, &ev, e);
+    return rc != 0 ? rc : run_enter(&j->run, node, port, &ev, e);
+}

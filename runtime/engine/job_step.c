@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One step of a job: the shell around step.c's decisions.
+//
+//   refresh, fill     what can be read, a head for each partition that has something
+//   clock             what the wall clock does to watermarks
+//   begin
+//     close           windows that the clock made due
+//     retries, ticks
+//     records         merged, until full
+//     flush, write    operators' rows; outbox, samples, counters; marks of what was published
+//   commit            with the offsets
+//
+// Any failure between begin and commit goes through fail(): abort, everything in memory back to
+// what is committed, then again, later, or never.
+#include "runtime/engine/job_parts.h"
+
+#include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
+#include "runtime/engine/class.h"
+
+static int64_t elapsed_ms(const struct job *j)
+{
+    return (clock_mono_ns(j->config.clock) - j->step_started) / 1000000;
+}
+
+int job_abort(struct job *j, struct err *e)
+{
+    j->store->ops->abort(j->store);
+    run_aborted(&j->run);
+    inputs_rewind(&j->in);
+    for (int i = 0; i < j->in.n_sources; i++)
+        j->run.ops[j->in.sources[i].node]->watermark = j->in.sources[i].wm.w;
+    for (int i = 0; i < j->n_ticks; i++) {
+        j->ticks[i].known = false;
+        j->run.ops[j->ticks[i].node]->watermark = j->now;
+    }
+    run_place_watermarks(&j->run);
+    return parking_load(&j->parking, e);
+}
+
+static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
+{
+    bool careful = j->run.careful;
+    struct err second = {0};
+
+    if (phase == STEP_FLUSH && class_of(rc) != 0 && careful)
+        (void)err_wrap(e, rc, "a change that no single record can be blamed for");
+    j->stop_after = false;
+    if (job_abort(j, &second) != 0 && class_is_passing(rc)) {
+        *e = second;
+        rc = second.code;
+    }
+    switch (step_judge(phase, rc, careful)) {
+    case STEP_AGAIN_CAREFUL:
+        j->careful_left = j->step_records + 1;
+        return 0;
+    case STEP_WAIT:
+        j->backoff_ms = step_backoff(j->backoff_ms);
+        j->retry_at = j->now + j->backoff_ms;
+        j->state = JOB_WAITING;
+        j->why = *e;
+        return 0;
+    case STEP_STOP:
+        return rc;
+    }
+    UNREACHABLE("a verdict");
+}
+
+// --- reasons ---
+
+static bool closing(struct job *j)
+{
+    if (!j->run.closes)
+        return false;
+    for (int i = 0; i < j->plan->n_nodes; i++)
+        j->w[i] = j->now; // of clocks
+    for (int i = 0; i < j->in.n_sources; i++)
+        j->w[j->in.sources[i].node] = j->in.sources[i].wm.w;
+    return run_would_close(&j->run, j->w, j->scratch);
+}
+
+static int64_t tick_at(const struct job *j, const struct job_tick *t)
+{
+    int64_t every = j->plan->nodes[t->node].every.interval_ms;
+
+    return t->known ? t->last + every : j->now;
+}
+
+static int wishes(struct job *j, struct step_wish *w, struct err *e)
+{
+    int64_t retry;
+    int rc = parking_next(&j->parking, &retry, e);
+
+    *w = (struct step_wish){.record = j->in.merge.n > 0,
+                            .retry = retry <= j->now,
+                            .closing = closing(j),
+                            .unplaced = inputs_unplaced(&j->in),
+                            .since_commit_ms =
+                                j->committed_once ? j->now - j->last_commit : INT64_MAX,
+                            .gap_ms = j->config.gap_ms,
+                            .outbox_waiting = j->store->ops->outbox_waiting(j->store),
+                            .outbox_max = OUTBOX_ROWS_MAX};
+    for (int i = 0; i < j->n_ticks; i++)
+        w->tick = w->tick || tick_at(j, &j->ticks[i]) <= j->now;
+    return rc;
+}
+
+// --- inside the transaction ---
+
+static int close_by_clock(struct job *j, struct err *e)
+{
+    int rc = 0;
+
+    arena_reset(&j->arena);
+    j->run.arena = &j->arena;
+    for (int i = 0; i < j->in.n_sources && rc == 0; i++) {
+        struct input_source *s = &j->in.sources[i];
+        if (s->wm.w > j->run.ops[s->node]->watermark)
+            rc = run_watermark(&j->run, s->node, s->wm.w, e);
+    }
+    return rc;
+}
+
+// The first sight of a clock only notes where it stands; missed ticks collapse into the last.
+static int ticks(struct job *j, struct err *e)
+{
+    for (int i = 0; i < j->n_ticks; i++) {
+        struct job_tick *t = &j->ticks[i];
+        int64_t every = j->plan->nodes[t->node].every.interval_ms;
+        int64_t at = j->now - ((j->now % every) + every) % every;
+        int rc = 0;
+
+        if (!t->known)
+            rc = run_number_get(&j->run, t->name, &t->last, e);
+        if (rc < 0)
+            return rc;
+        if ((t->known || rc == 1) && at > t->last)
+            rc = job_tick(j, t, at, e);
+        else
+            rc = 0;
+        if (rc == 0 && (!t->known || at > t->last))
+            rc = run_number_put(&j->run, t->name, at, e);
+        if (rc == 0)
+            rc = run_watermark(&j->run, t->node, j->now, e);
+        if (rc != 0)
+            return rc;
+        t->last = at;
+        t->known = true;
+    }
+    return 0;
+}
+
+static bool full(struct job *j)
+{
+    struct step_size s = {.records = j->step_records,
+                          .bytes = (int64_t)j->run.out.bytes.n,
+                          .parked = j->parking.count};
+    struct step_caps c = {.records = j->plan->commit.records,
+                          .bytes = j->plan->commit.bytes,
+                          .every_ms = j->plan->commit.every_ms,
+                          .parked = j->plan->errors.limit};
+
+    if (j->step_records % CLOCK_EVERY_RECORDS == 0 && j->step_records > 0)
+        s.elapsed_ms = elapsed_ms(j);
+    return step_full(&s, &c);
+}
+
+static int records(struct job *j, struct err *e)
+{
+    struct input_part *p;
+
+    while ((p = inputs_head(&j->in)) != NULL && !full(j)) {
+        int rc;
+
+        j->run.careful = j->constrained || j->careful_left > 0;
+        rc = job_record(j, p, e);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+        j->step_records++;
+        if (j->careful_left > 0)
+            j->careful_left--;
+        rc = inputs_advance(&j->in, p, j->now, e);
+        if (rc <= 0)
+            return rc; // more is there but not here: the order of what follows is not known
+    }
+    return 0;
+}
+
+static int work(struct job *j, struct err *e)
+{
+    int rc = close_by_clock(j, e);
+
+    if (rc == 0)
+        rc = parking_retry(&j->parking, j->now, job_retry, j, e);
+    if (rc == 0)
+        rc = ticks(j, e);
+    return rc != 0 ? rc : records(j, e);
+}
+
+static int write_all(struct job *j, struct err *e)
+{
+    int rc = run_write(&j->run, e);
+
+    return rc != 0 ? rc : relay_mark(&j->relay, e);
+}
+
+static int commit(struct job *j, struct err *e)
+{
+    struct store_commit c = {.offsets = j->offsets, .now = j->now, .records = j->step_records};
+    int64_t id;
+
+    if (j->cap_offsets < j->in.n_parts) {
+        j->offsets = heap_realloc(j->offsets, (size_t)j->in.n_parts * sizeof *j->offsets);
+        j->cap_offsets = j->in.n_parts;
+        c.offsets = j->offsets;
+    }
+    c.n_offsets = inputs_offsets(&j->in, j->offsets);
+    c.micros = (clock_mono_ns(j->config.clock) - j->step_started) / 1000;
+    return j->store->ops->commit(j->store, &c, &id, e);
+}
+
+static void committed(struct job *j, int64_t commit_ns)
+{
+    j->records_out += (int64_t)j->run.out.n;
+    inputs_committed(&j->in);
+    run_committed(&j->run);
+    relay_marked(&j->relay);
+    relay_committed(&j->relay);
+    j->records_in += j->step_records;
+    j->micros[j->commits++ % COMMIT_SAMPLES] = commit_ns / 1000;
+    j->last_commit = j->now;
+    j->committed_once = true;
+    j->backoff_ms = 0;
+    j->state = JOB_RUNNING;
+}
+
+static int transaction(struct job *j, bool *worked, struct err *e)
+{
+    int64_t commit_started;
+    int rc = j->store->ops->begin(j->store, j->now, e);
+
+    if (rc != 0)
+        return fail(j, STEP_COMMIT, rc, e);
+    j->run.now = j->now;
+    rc = work(j, e);
+    if (rc != 0)
+        return fail(j, STEP_RECORDS, rc, e);
+    rc = run_flush(&j->run, e);
+    if (rc != 0)
+        return fail(j, STEP_FLUSH, rc, e);
+    rc = write_all(j, e);
+    commit_started = clock_mono_ns(j->config.clock);
+    if (rc == 0)
+        rc = commit(j, e);
+    if (rc != 0)
+        return fail(j, STEP_COMMIT, rc, e);
+    committed(j, clock_mono_ns(j->config.clock) - commit_started);
+    *worked = true;
+    return 0;
+}
+
+static int check_limits(struct job *j, struct err *e)
+{
+    if (j->stop_after) {
+        j->stop_after = false;
+        *e = j->stop_err;
+        return LEAT_ESTOPPED;
+    }
+    if (j->parking.count >= j->plan->errors.limit)
+        return err_set(e, LEAT_ESTOPPED,
+                       "%lld records are parked, the limit: look at them (leat dlq list %s), then "
+                       "start the job again",
+                       (long long)j->parking.count, j->plan->job);
+    return 0;
+}
+
+int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
+{
+    struct step_wish w;
+    int rc = check_limits(j, e);
+
+    if (rc == 0)
+        rc = inputs_refresh(&j->in, e);
+    if (rc == 0)
+        rc = inputs_fill(&j->in, j->now, e);
+    if (rc < 0)
+        return rc;
+    if (rc == 0) // known data that is not here: the merge could not tell what goes first
+        return *wait = 1, 0;
+    inputs_clock(&j->in, j->now);
+    rc = wishes(j, &w, e);
+    if (rc != 0)
+        return rc;
+    switch (step_wanted(&w)) {
+    case STEP_NO:
+        return 0;
+    case STEP_TOO_SOON:
+        *wait = w.gap_ms - w.since_commit_ms;
+        return 0;
+    case STEP_BLOCKED:
+        j->state = JOB_WAITING;
+        (void)err_set(&j->why, LEAT_EBUSY, "%lld outbox rows wait to be published",
+                      (long long)w.outbox_waiting);
+        *wait = 100;
+        return 0;
+    case STEP_YES:
+        break;
+    }
+    j->step_started = clock_mono_ns(j->config.clock);
+    j->step_records = 0;
+    rc = transaction(j, worked, e);
+    return rc != 0 ? rc : check_limits(j, e);
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records that failed.
+//
+//                       class                                 then
+//   decode schema number                                      FINAL, the key goes on
+//   type time ahead key lua constraint budget history crash   FINAL, the key is held
+//   missing             RETRY after 1 s, 10 s, ... of the step's clock, then FINAL; key held
+//   (any record whose key is held)                            SEQUENCE behind it
+//
+// A sequence is (where the record entered, key): what comes later with the same key waits, so that
+// a cure cannot overtake what it cures. When the head of a sequence succeeds, its followers run in
+// order, each all or nothing; the first that fails is the new head, with its own class.
+//
+// Everything is rows of the step: parked rows, their removal, the dead letter. The set of held keys
+// in memory is only a copy of them; an aborted step reads it again.
+//
+// Dead letters go out when a record's parking is final, never for those that merely wait. They keep
+// key, value, headers and timestamp, and say the rest in the headers that Kafka Connect introduced.
+#include "runtime/engine/parking.h"
+
+#include "runtime/base/limits.h"
+#include "runtime/base/random.h"
+#include "runtime/engine/class.h"
+
+#include <stdio.h>
+
+enum { FOLLOWERS_AT_ONCE = 64 };
+
+struct parking_verdict parking_decide(const struct plan_errors *s, int class, bool keyed,
+                                      int32_t tries)
+{
+    struct parking_verdict v = {.state = PARKED_FINAL};
+
+    if (s->park == PARK_STOP) {
+        v.stop = true;
+        return v;
+    }
+    v.holds = keyed && s->park == PARK_KEY && !class_is_unreadable(class);
+    if (class == LEAT_EMISSING && tries <= s->n_retry) {
+        v.state = PARKED_RETRY;
+        v.wait_ms = s->retry_ms[tries - 1];
+    }
+    return v;
+}
+
+void parking_init(struct parking *p, const struct plan *plan, struct store *s, struct run *r)
+{
+    *p = (struct parking){.plan = plan, .store = s, .run = r, .next_at = INT64_MAX, .dirty = true};
+    hashmap_init(&p->held, random_entropy_u64());
+}
+
+void parking_deinit(struct parking *p)
+{
+    hashmap_deinit(&p->held);
+    buf_deinit(&p->tmp);
+    buf_deinit(&p->scratch);
+}
+
+static struct bytes held_key(struct parking *p, struct bytes entry, struct bytes key)
+{
+    buf_clear(&p->tmp);
+    buf_append_bytes(&p->tmp, entry);
+    buf_append_byte(&p->tmp, 0);
+    buf_append_bytes(&p->tmp, key);
+    return buf_bytes(&p->tmp);
+}
+
+static void hold(struct parking *p, struct bytes entry, struct bytes key)
+{
+    (void)hashmap_put(&p->held, held_key(p, entry, key), p);
+}
+
+static int load_row(void *arg, const struct parked_row *row)
+{
+    struct parking *p = arg;
+    bool holds = row->state == PARKED_SEQUENCE ||
+                 parking_decide(&p->plan->errors, row->class, true, 1).holds;
+
+    if (!bytes_is_null(row->key) && holds)
+        hold(p, row->entry, row->key);
+    return 0;
+}
+
+int parking_load(struct parking *p, struct err *e)
+{
+    uint64_t seed = p->held.seed;
+    int rc;
+
+    hashmap_deinit(&p->held);
+    hashmap_init(&p->held, seed);
+    p->dirty = true;
+    p->count = p->store->ops->park_count(p->store);
+    if (p->count == 0)
+        return 0;
+    rc = p->store->ops->park_scan(p->store, NULL, NULL, load_row, p, e);
+    return rc < 0 ? rc : 0;
+}
+
+bool parking_holds(struct parking *p, const char *entry, struct bytes key)
+{
+    if (p->held.n == 0 || bytes_is_null(key))
+        return false;
+    return hashmap_get(&p->held, held_key(p, bytes_str(entry), key)) != NULL;
+}
+
+size_t parking_clean_text(const char *in, size_t n, char *out, size_t cap)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < n;) {
+        uint8_t c = (uint8_t)in[i];
+        size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+        if (len > n - i || !bytes_is_utf8(bytes_of(in + i, len))) {
+            if (at + 1 > cap)
+                break;
+            out[at++] = '?';
+            i++;
+            continue;
+        }
+        if (at + len > cap)
+            break;
+        memcpy(out + at, in + i, len);
+        at += len;
+        i += len;
+    }
+    return at;
+}
+
+// --- dead letters ---
+
+static void letter_add(struct header *h, size_t *n, const char *name, struct bytes value)
+{
+    h[(*n)++] = (struct header){.name = bytes_str(name), .value = value};
+}
+
+static struct bytes number_text(struct arena *a, int64_t v)
+{
+    return bytes_str(arena_printf(a, "%lld", (long long)v));
+}
+
+enum { LETTER_HEADERS = 10 };
+
+static size_t letter_headers(const struct parking *p, const struct parked_row *row, struct arena *a,
+                             struct header *h)
+{
+    size_t n = 0;
+
+    letter_add(h, &n, "__connect.errors.topic", row->topic);
+    letter_add(h, &n, "__connect.errors.partition", number_text(a, row->partition));
+    letter_add(h, &n, "__connect.errors.offset", number_text(a, row->offset));
+    letter_add(h, &n, "__connect.errors.connector.name", bytes_str(p->plan->job));
+    letter_add(h, &n, "__connect.errors.task.id", BYTES_LIT("0"));
+    letter_add(h, &n, "__connect.errors.stage", row->entry);
+    letter_add(h, &n, "__connect.errors.exception.class.name", bytes_str(err_name(row->class)));
+    letter_add(h, &n, "__connect.errors.exception.message", row->message);
+    letter_add(h, &n, "__connect.errors.exception.stacktrace", row->where);
+    letter_add(h, &n, "leat.parked.id", number_text(a, row->id));
+    ASSERT(n <= LETTER_HEADERS);
+    return n;
+}
+
+static int original_headers(const struct parked_row *row, struct arena *a, struct header **out)
+{
+    struct batch_record r = {.headers = row->headers, .n_headers = row->n_headers};
+
+    if (row->n_headers == 0)
+        return 0;
+    return batch_record_headers(&r, a, out, NULL);
+}
+
+static int dead_letter(struct parking *p, const struct parked_row *row, struct err *e)
+{
+    int dest = p->plan->errors.dead != NULL ? outputs_dest(&p->run->out, p->plan->errors.dead) : -1;
+    struct header *headers, *old = NULL;
+    struct output_new out;
+    struct arena a;
+    size_t n_old = (size_t)row->n_headers, n;
+    int rc;
+
+    if (dest < 0)
+        return 0;
+    arena_init(&a);
+    if (original_headers(row, &a, &old) != 0 || n_old + LETTER_HEADERS > RECORD_HEADERS_MAX)
+        n_old = 0;
+    headers = arena_alloc(&a, (n_old + LETTER_HEADERS) * sizeof *headers);
+    for (size_t i = 0; i < n_old; i++)
+        headers[i] = old[i];
+    n = n_old + letter_headers(p, row, &a, headers + n_old);
+    out = (struct output_new){.dest = dest, .key = row->record_key, .value = row->value,
+                              .headers = headers, .n_headers = n, .time = row->timestamp,
+                              .topic = row->topic, .partition = row->partition,
+                              .offset = row->offset};
+    rc = outputs_add(&p->run->out, &out, e);
+    if (rc == LEAT_EBUDGET) { // too large for a batch: the place it came from stands for it
+        out.value = BYTES_NULL;
+        out.headers = headers + n_old;
+        out.n_headers = n - n_old;
+        rc = outputs_add(&p->run->out, &out, e);
+    }
+    arena_deinit(&a);
+    return rc;
+}
+
+// --- parking ---
+
+static void fill_record(struct parked_row *row, const struct parking_record *rec, int64_t now)
+{
+    *row = (struct parked_row){
+        .entry = bytes_str(rec->entry),
+        .key = rec->key,
+        .parked_at = now,
+        .topic = rec->topic,
+        .partition = rec->partition,
+        .offset = rec->record->offset,
+        .timestamp = rec->record->timestamp,
+        .time = rec->timed ? rec->time : rec->record->timestamp,
+        .record_key = rec->record->key,
+        .value = rec->record->value,
+        .headers = rec->record->headers,
+        .n_headers = rec->record->n_headers,
+    };
+}
+
+struct blame {
+    char message[PARKED_MESSAGE_MAX];
+    char where[512];
+};
+
+static void blame_row(struct parking *p, struct parked_row *row, struct blame *b, int class,
+                      const char *message)
+{
+    row->class = class;
+    row->message = bytes_of(
+        b->message, parking_clean_text(message, strlen(message), b->message, sizeof b->message));
+    run_where(p->run, b->where, sizeof b->where);
+    row->where = bytes_str(b->where);
+}
+
+int parking_add(struct parking *p, const struct parking_record *rec, int class, const char *message,
+                int64_t now, struct err *e)
+{
+    struct parking_verdict v =
+        parking_decide(&p->plan->errors, class, !bytes_is_null(rec->key), 1);
+    struct parked_row row;
+    struct blame b;
+    int rc;
+
+    ASSERT(!v.stop);
+    fill_record(&row, rec, now);
+    blame_row(p, &row, &b, class, message);
+    row.state = v.state;
+    row.tries = 1;
+    row.next_at = v.state == PARKED_RETRY ? now + v.wait_ms : 0;
+    rc = p->store->ops->park_add(p->store, &row, e);
+    if (rc != 0)
+        return rc;
+    p->count++;
+    p->dirty = true;
+    if (v.holds)
+        hold(p, row.entry, row.key);
+    return v.state == PARKED_FINAL ? dead_letter(p, &row, e) : 0;
+}
+
+int parking_follow(struct parking *p, const struct parking_record *rec, int64_t now, struct err *e)
+{
+    struct parked_row row;
+    int rc;
+
+    fill_record(&row, rec, now);
+    row.state = PARKED_SEQUENCE;
+    rc = p->store->ops->park_add(p->store, &row, e);
+    if (rc == 0)
+        p->count++;
+    return rc;
+}
+
+int parking_next(struct parking *p, int64_t *at, struct err *e)
+{
+    struct parked_row row;
+    struct arena a;
+    int rc;
+
+    *at = p->count > 0 ? p->next_at : INT64_MAX;
+    if (p->count == 0 || !p->dirty)
+        return 0;
+    arena_init(&a);
+    rc = p->store->ops->park_due(p->store, &a, &row, e);
+    if (rc >= 0) {
+        p->next_at = rc == 1 ? row.next_at : INT64_MAX;
+        p->dirty = false;
+        *at = p->next_at;
+    }
+    arena_deinit(&a);
+    return rc < 0 ? rc : 0;
+}
+
+// --- retries ---
+
+// The tried row failed again: wait on, or give up.
+static int failed_again(struct parking *p, struct parked_row *row, int class, int64_t now,
+                        struct err *why, struct err *e)
+{
+    struct parking_verdict v;
+    struct blame b;
+    int rc;
+
+    row->tries++;
+    v = parking_decide(&p->plan->errors, class, !bytes_is_null(row->key), row->tries);
+    if (v.stop)
+        return err_set(e, LEAT_ESTOPPED, "%s", why->text);
+    blame_row(p, row, &b, class, why->text);
+    row->state = v.state;
+    row->next_at = v.state == PARKED_RETRY ? now + v.wait_ms : 0;
+    p->dirty = true;
+    rc = p->store->ops->park_update(p->store, row, e);
+    if (rc == 0 && v.state == PARKED_FINAL)
+        rc = dead_letter(p, row, e);
+    return rc;
+}
+
+// 1 cured, 0 it failed and stays, negative the machine's error.
+static int try_row(struct parking *p, struct parked_row *row, int64_t now, parking_rerun rerun,
+                   void *arg, struct err *e)
+{
+    struct err why = {0};
+    int rc = rerun(arg, row, &why);
+    int class = class_of(rc);
+
+    if (rc != 0 && class == 0) {
+        if (e != NULL)
+            *e = why;
+        return rc;
+    }
+    if (rc != 0)
+        return failed_again(p, row, class, now, &why, e);
+    rc = p->store->ops->park_remove(p->store, row->id, e);
+    p->count--;
+    p->dirty = true;
+    return rc != 0 ? rc : 1;
+}
+
+struct followers {
+    struct arena *arena;
+    struct parked_row rows[FOLLOWERS_AT_ONCE];
+    int n;
+};
+
+static void row_copy(struct parked_row *to, const struct parked_row *from, struct arena *a)
+{
+    struct bytes *all[] = {&to->entry, &to->key,        &to->message, &to->where,
+                           &to->topic, &to->record_key, &to->value,   &to->headers};
+
+    *to = *from;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (!bytes_is_null(*all[i]))
+            *all[i] = arena_copy(a, *all[i]);
+}
+
+static int take_follower(void *arg, const struct parked_row *row)
+{
+    struct followers *f = arg;
+
+    if (row->state != PARKED_SEQUENCE)
+        return 0; // parked for itself, such as one that could not be read
+    row_copy(&f->rows[f->n++], row, f->arena);
+    return f->n == FOLLOWERS_AT_ONCE;
+}
+
+// Runs what waited behind a head that is cured. The key is free when nothing is left.
+static int release(struct parking *p, struct bytes entry, struct bytes key, int64_t now,
+                   parking_rerun rerun, void *arg, struct err *e)
+{
+    struct followers *f;
+    struct arena a;
+    int rc = 1;
+
+    arena_init(&a);
+    f = arena_alloc(&a, sizeof *f);
+    do {
+        f->n = 0;
+        f->arena = &a;
+        rc = p->store->ops->park_scan(p->store, &entry, &key, take_follower, f, e);
+        rc = rc < 0 ? rc : 1;
+        for (int i = 0; i < f->n && rc == 1; i++)
+            rc = try_row(p, &f->rows[i], now, rerun, arg, e);
+    } while (rc == 1 && f->n == FOLLOWERS_AT_ONCE);
+    if (rc == 1)
+        (void)hashmap_remove(&p->held, held_key(p, entry, key));
+    arena_deinit(&a);
+    return rc < 0 ? rc : 0;
+}
+
+int parking_retry(struct parking *p, int64_t now, parking_rerun rerun, void *arg, struct err *e)
+{
+    struct arena a;
+    int rc = 0;
+
+    arena_init(&a);
+    for (;;) {
+        struct parked_row row;
+        int64_t at;
+
+        arena_reset(&a);
+        rc = parking_next(p, &at, e);
+        if (rc != 0 || at > now)
+            break;
+        rc = p->store->ops->park_due(p->store, &a, &row, e);
+        if (rc <= 0)
+            break;
+        rc = try_row(p, &row, now, rerun, arg, e);
+        if (rc == 1 && !bytes_is_null(row.key))
+            rc = release(p, row.entry, row.key, now, rerun, arg, e);
+        if (rc < 0)
+            break;
+    }
+    arena_deinit(&a);
+    return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a node means, as 64 bits: its kind and settings, its expressions in canonical form with
+// their constants, the code of its functions, and the fingerprints of its inputs. Comments, moved
+// lines and renamed locals leave it alone. Compared at start with the plan in the job file.
+#include "runtime/engine/plan_passes.h"
+
+#include "runtime/expr/expr.h"
+
+static int add_expr(void *arg, struct plan_expr *x)
+{
+    struct buf *b = arg;
+    int rc = 0;
+
+    if (x->compiled != NULL)
+        expr_normalised(x->compiled, b);
+    else if (x->fn != NULL)
+        x->fn->ops->fingerprint(x->fn, b);
+    else
+        rc = value_write_json(&x->constant, b, NULL);
+    buf_append_byte(b, ';');
+    (void)rc; // a constant that has no JSON form is the same for every plan
+    return 0;
+}
+
+static void add_fn(void *arg, struct fn *f)
+{
+    f->ops->fingerprint(f, arg);
+    buf_append_byte(arg, ';');
+}
+
+static void add_names(struct buf *b, const struct plan_field *f, int n)
+{
+    for (int i = 0; i < n; i++)
+        buf_printf(b, "%.*s,", BYTES_FMT(f[i].name));
+}
+
+static void add_action(struct buf *b, const struct plan *p, const struct plan_action *a)
+{
+    buf_printf(b, "%s:%s(", p->tables[a->table].name, table_verb_name(a->verb));
+    add_names(b, a->key, a->n_key);
+    add_names(b, a->cells, a->n_cells);
+}
+
+static void add_match(struct buf *b, const struct plan *p, const struct plan_node *n)
+{
+    for (int i = 0; i < n->match.n; i++) {
+        const struct plan_case *c = &n->match.cases[i];
+        buf_printf(b, "case %.*s,", BYTES_FMT(c->type));
+        for (int k = 0; k < c->n_actions; k++)
+            add_action(b, p, &c->actions[k]);
+    }
+}
+
+static void add_window(struct buf *b, const struct plan_node *n)
+{
+    const struct plan_window *w = &n->aggregate.window;
+
+    buf_printf(b, "%d,%lld,%lld,%lld,", (int)w->kind, (long long)w->size_ms, (long long)w->every_ms,
+               (long long)w->grace_ms);
+    for (int i = 0; i < n->aggregate.n; i++)
+        buf_printf(b, "%s %.*s,", agg_kind_name(n->aggregate.aggs[i].kind),
+                   BYTES_FMT(n->aggregate.aggs[i].name));
+}
+
+static void add_settings(struct buf *b, const struct plan *p, const struct plan_node *n)
+{
+    switch (n->kind) {
+    case NODE_SOURCE:
+        buf_printf(b, "%s,%lld,%d,%d,", n->source.topic, (long long)n->source.disorder_ms,
+                   (int)n->source.format, n->source.changelog);
+        return;
+    case NODE_EVERY:
+        buf_printf(b, "%lld,", (long long)n->every.interval_ms);
+        return;
+    case NODE_SELECT:
+    case NODE_SET:
+        add_names(b, n->select.fields, n->select.n);
+        return;
+    case NODE_MATCH:
+        add_match(b, p, n);
+        return;
+    case NODE_BY:
+        add_names(b, n->by.parts, n->by.n);
+        return;
+    case NODE_AGGREGATE:
+        add_window(b, n);
+        return;
+    case NODE_INTO:
+        buf_printf(b, "%s,", p->tables[n->into.table].name);
+        add_names(b, n->into.columns, n->into.n);
+        return;
+    case NODE_TO:
+        buf_printf(b, "%s,", n->to.topic);
+        add_names(b, n->to.headers, n->to.n_headers);
+        return;
+    default:
+        return;
+    }
+}
+
+void plan_pass_fingerprints(struct plan *p)
+{
+    struct buf b = BUF_EMPTY;
+
+    for (int i = 0; i < p->n_nodes; i++) {
+        struct plan_node *n = &p->nodes[i];
+        int rc;
+
+        buf_clear(&b);
+        buf_printf(&b, "%s(", node_kind_name(n->kind));
+        add_settings(&b, p, n);
+        rc = plan_node_exprs(n, add_expr, &b);
+        ASSERT(rc == 0);
+        plan_node_fns(n, add_fn, &b);
+        for (int k = 0; k < n->n_inputs; k++)
+            buf_printf(&b, "<%d:%016llx", (int)n->inputs[k].port,
+                       (unsigned long long)p->nodes[n->inputs[k].node].fingerprint);
+        n->fingerprint = bytes_hash(buf_bytes(&b), 0);
+    }
+    buf_clear(&b);
+    buf_printf(&b, "%s/%d", p->job, p->version);
+    for (int i = 0; i < p->n_nodes; i++)
+        buf_append_be64(&b, p->nodes[i].fingerprint);
+    for (int i = 0; i < p->n_tables; i++)
+        buf_printf(&b, "%s(%s)", p->tables[i].name, p->tables[i].body);
+    p->fingerprint = bytes_hash(buf_bytes(&b), 0);
+    buf_deinit(&b);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From what the loader wrote down to what the engine can run: checks, then passes over the nodes.
+//
+//   order         inputs before readers; who reads which port
+//   fields        one field plan per stream; expressions compiled against it
+//   names         key parts (after a path's last name, so behind fields), operator ids
+//   tables        an aggregate and the table that shows it become one
+//   fingerprints  what each node means, its inputs included
+//
+// The first thing found wrong ends it with "FILE:LINE: in WORD: what": LEAT_ELOAD. Memory of a plan
+// that did not finish is freed by plan_free as usual.
+#include "runtime/engine/plan_passes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int plan_refuse(const struct plan *p, int line, struct err *e, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return err_set(e, LEAT_ELOAD, "%s:%d: %s", p->file, line, text);
+}
+
+int plan_error(const struct plan *p, const struct plan_node *n, int line, struct err *e)
+{
+    err_wrap(e, LEAT_ELOAD, "%s:%d: in %s", p->file, line > 0 ? line : n->line,
+             node_kind_name(n->kind));
+    if (e != NULL)
+        e->code = LEAT_ELOAD;
+    return LEAT_ELOAD;
+}
+
+void plan_warn(struct plan *p, int line, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    const char **grown;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    grown = arena_alloc(&p->arena, ((size_t)p->n_warnings + 1) * sizeof *grown);
+    if (p->n_warnings > 0)
+        memcpy(grown, p->warnings, (size_t)p->n_warnings * sizeof *grown);
+    grown[p->n_warnings] = arena_printf(&p->arena, "%s:%d: %s", p->file, line, text);
+    p->warnings = grown;
+    p->n_warnings++;
+}
+
+static int check_port(const struct plan *p, const struct plan_node *n, const struct plan_input *in,
+                      struct err *e)
+{
+    const struct plan_node *from = &p->nodes[in->node];
+
+    if (from->kind == NODE_INTO || from->kind == NODE_TO)
+        return plan_refuse(p, n->line, e, "in %s: nothing comes out of %s", node_kind_name(n->kind),
+                           node_kind_name(from->kind));
+    if (in->port != OUT_MAIN && from->kind != NODE_AGGREGATE)
+        return plan_refuse(p, n->line, e, "in %s: %s() needs an aggregate before it",
+                           node_kind_name(n->kind), in->port == OUT_LATE ? "late" : "final");
+    if (in->port != OUT_MAIN && from->aggregate.window.kind == WINDOW_NONE)
+        return plan_refuse(p, n->line, e, "in %s: %s() needs a window: without one nothing closes",
+                           node_kind_name(n->kind), in->port == OUT_LATE ? "late" : "final");
+    return 0;
+}
+
+static int check_inputs(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    bool source = n->kind == NODE_SOURCE || n->kind == NODE_EVERY;
+
+    if (source != (n->n_inputs == 0))
+        return plan_refuse(p, n->line, e, "in %s: it has %s input", node_kind_name(n->kind),
+                           source ? "an" : "no");
+    for (int i = 0; i < n->n_inputs; i++) {
+        int rc;
+
+        ASSERT(n->inputs[i].node >= 0 && n->inputs[i].node < p->n_nodes);
+        rc = check_port(p, n, &n->inputs[i], e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int check_aggregate(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    const struct plan_window *w = &n->aggregate.window;
+
+    if (n->aggregate.n == 0)
+        return plan_refuse(p, n->line, e, "in aggregate: it computes nothing");
+    if (w->kind != WINDOW_NONE && w->size_ms <= 0)
+        return plan_refuse(p, w->line, e, "in window: the size must be more than 0");
+    if (w->kind == WINDOW_HOPPING && (w->every_ms <= 0 || w->every_ms > w->size_ms))
+        return plan_refuse(p, w->line, e,
+                           "in window: every must be more than 0 and at most the size");
+    if (w->grace_ms < 0)
+        return plan_refuse(p, w->line, e, "in window: grace must not be negative");
+    for (int i = 0; i < n->aggregate.n; i++)
+        if (n->aggregate.aggs[i].kind != AGG_COUNT && !n->aggregate.aggs[i].has_arg)
+            return plan_refuse(p, n->line, e, "in aggregate: %s needs an expression",
+                               agg_kind_name(n->aggregate.aggs[i].kind));
+    return 0;
+}
+
+static int check_tables_of(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    if (n->kind == NODE_INTO && n->into.table >= p->n_tables)
+        return plan_refuse(p, n->line, e, "in into: unknown table");
+    for (int i = 0; n->kind == NODE_MATCH && i < n->match.n; i++)
+        for (int k = 0; k < n->match.cases[i].n_actions; k++) {
+            const struct plan_action *a = &n->match.cases[i].actions[k];
+            if (a->table < 0 || a->table >= p->n_tables)
+                return plan_refuse(p, a->line, e, "in match: unknown table");
+        }
+    return 0;
+}
+
+static int check_node(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    int rc = check_inputs(p, n, e);
+
+    if (rc == 0)
+        rc = check_tables_of(p, n, e);
+    if (rc == 0 && n->kind == NODE_AGGREGATE)
+        rc = check_aggregate(p, n, e);
+    if (rc == 0 && n->kind == NODE_EVERY && n->every.interval_ms <= 0)
+        rc = plan_refuse(p, n->line, e, "in every: the interval must be more than 0");
+    if (rc == 0 && n->kind == NODE_BY && n->by.n == 0)
+        rc = plan_refuse(p, n->line, e, "in by: it needs an expression");
+    if (rc == 0 && (n->kind == NODE_SOURCE || n->kind == NODE_TO)) {
+        const char *topic = n->kind == NODE_SOURCE ? n->source.topic : n->to.topic;
+        if (topic == NULL || topic[0] == 0)
+            rc = plan_refuse(p, n->line, e, "in %s: it needs a topic", node_kind_name(n->kind));
+    }
+    return rc;
+}
+
+static int check_plan(const struct plan *p, struct err *e)
+{
+    if (p->job == NULL)
+        return plan_refuse(p, 1, e, "the job has no name: start with  job \"name\" {}");
+    if (p->n_nodes == 0)
+        return plan_refuse(p, 1, e, "the job reads nothing: it needs a  from \"topic\"");
+    for (int i = 0; i < p->n_tables; i++)
+        if (plan_table_find(p, p->tables[i].name) != i)
+            return plan_refuse(p, p->tables[i].line, e, "table %s is declared twice",
+                               p->tables[i].name);
+    for (int i = 0; i < p->n_nodes; i++) {
+        int rc = check_node(p, &p->nodes[i], e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void warn_growth(struct plan *p)
+{
+    for (int i = 0; i < p->n_nodes; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        if (n->kind == NODE_AGGREGATE && n->aggregate.window.kind == WINDOW_NONE)
+            plan_warn(p, n->line,
+                      "in aggregate: without a window its state grows with the number of keys");
+    }
+}
+
+int plan_finish(struct plan *p, struct err *e)
+{
+    int rc;
+
+    for (int i = 0; i < p->n_tables; i++)
+        p->tables[i].aggregate = -1;
+    rc = check_plan(p, e);
+    if (rc == 0)
+        rc = plan_pass_order(p, e);
+    if (rc == 0)
+        rc = plan_pass_fields(p, e);
+    if (rc == 0)
+        rc = plan_pass_names(p, e);
+    if (rc == 0)
+        rc = plan_pass_tables(p, e);
+    if (rc != 0)
+        return rc;
+    plan_pass_fingerprints(p);
+    warn_growth(p);
+    return 0;
+}

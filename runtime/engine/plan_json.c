@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plan as JSON: for `leat check --json`, and stored in the job file, from which `leat query`
+// reads named queries without the job's source. Only what the author said, in file order; nothing
+// that plan_finish derives but ids.
+#include "runtime/engine/plan.h"
+
+static void text(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (value == NULL)
+        buf_append_str(out, "null");
+    else
+        json_write_text(bytes_str(value), out);
+}
+
+static void number(struct buf *out, const char *name, int64_t value)
+{
+    buf_printf(out, ",\"%s\":%lld", name, (long long)value);
+}
+
+static void flag(struct buf *out, const char *name, bool value)
+{
+    buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+// A constant that JSON cannot hold (a float that is not finite) is written as null.
+static void value_json(const struct value *v, struct buf *out)
+{
+    size_t before = out->n;
+
+    if (value_is_nil(v) || value_write_json(v, out, NULL) != 0) {
+        out->n = before;
+        buf_append_str(out, "null");
+    }
+}
+
+static void expr_json(const struct plan_expr *x, struct buf *out)
+{
+    if (x->fn != NULL) {
+        buf_printf(out, "{\"function\":%d}", x->fn->line);
+    } else if (x->text == NULL) {
+        value_json(&x->constant, out);
+    } else if (x->n_binds == 0) {
+        json_write_text(bytes_str(x->text), out);
+    } else {
+        buf_append_str(out, "{\"expr\":");
+        json_write_text(bytes_str(x->text), out);
+        buf_append_str(out, ",\"binds\":[");
+        for (int i = 0; i < x->n_binds; i++) {
+            buf_append_str(out, i ? "," : "");
+            value_json(&x->binds[i], out);
+        }
+        buf_append_str(out, "]}");
+    }
+}
+
+static void named_expr(struct buf *out, const char *name, const struct plan_expr *x)
+{
+    buf_printf(out, ",\"%s\":", name);
+    expr_json(x, out);
+}
+
+static void fields_json(struct buf *out, const char *name, const struct plan_field *f, int n)
+{
+    buf_printf(out, ",\"%s\":[", name);
+    for (int i = 0; i < n; i++) {
+        buf_append_str(out, i ? ",[" : "[");
+        json_write_text(f[i].name, out);
+        buf_append_byte(out, ',');
+        expr_json(&f[i].expr, out);
+        buf_append_byte(out, ']');
+    }
+    buf_append_byte(out, ']');
+}
+
+static void action_json(const struct plan *p, const struct plan_action *a, struct buf *out)
+{
+    buf_printf(out, "{\"verb\":\"%s\"", table_verb_name(a->verb));
+    text(out, "table", p->tables[a->table].name);
+    fields_json(out, "key", a->key, a->n_key);
+    fields_json(out, "cells", a->cells, a->n_cells);
+    buf_append_byte(out, '}');
+}
+
+static void case_json(const struct plan *p, const struct plan_case *c, struct buf *out)
+{
+    buf_append_str(out, "{\"type\":");
+    if (bytes_is_null(c->type))
+        buf_append_str(out, "null");
+    else
+        json_write_text(c->type, out);
+    if (c->fn != NULL)
+        buf_printf(out, ",\"function\":%d", c->fn->line);
+    buf_append_str(out, ",\"actions\":[");
+    for (int i = 0; i < c->n_actions; i++) {
+        buf_append_str(out, i ? "," : "");
+        action_json(p, &c->actions[i], out);
+    }
+    buf_append_str(out, "]}");
+}
+
+static void match_json(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    named_expr(out, "on", &n->match.on);
+    buf_append_str(out, ",\"cases\":[");
+    for (int i = 0; i < n->match.n; i++) {
+        buf_append_str(out, i ? "," : "");
+        case_json(p, &n->match.cases[i], out);
+    }
+    buf_append_byte(out, ']');
+}
+
+static void source_json(const struct plan_source *s, struct buf *out)
+{
+    static const char *const formats[] = {"json", "msgpack", "text", "bytes"};
+
+    text(out, "topic", s->topic);
+    if (s->has_time)
+        named_expr(out, "time", &s->time);
+    number(out, "disorder_ms", s->disorder_ms);
+    number(out, "idle_ms", s->idle_ms);
+    number(out, "ahead_ms", s->ahead_ms);
+    text(out, "format", formats[s->format]);
+    flag(out, "changelog", s->changelog);
+    text(out, "from", s->from_latest ? "latest" : "earliest");
+}
+
+static void aggregate_json(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    static const char *const kinds[] = {"none", "tumbling", "hopping", "session", "last"};
+    const struct plan_window *w = &n->aggregate.window;
+
+    text(out, "window", kinds[w->kind]);
+    if (w->kind != WINDOW_NONE) {
+        number(out, "size_ms", w->size_ms);
+        number(out, "every_ms", w->every_ms);
+        number(out, "grace_ms", w->grace_ms);
+    }
+    buf_append_str(out, ",\"aggregates\":[");
+    for (int i = 0; i < n->aggregate.n; i++) {
+        const struct plan_aggregate *a = &n->aggregate.aggs[i];
+        buf_append_str(out, i ? ",[" : "[");
+        json_write_text(a->name, out);
+        buf_printf(out, ",\"%s\"", agg_kind_name(a->kind));
+        if (a->has_arg) {
+            buf_append_byte(out, ',');
+            expr_json(&a->arg, out);
+        }
+        buf_append_byte(out, ']');
+    }
+    buf_append_byte(out, ']');
+    if (n->aggregate.table >= 0)
+        text(out, "table", p->tables[n->aggregate.table].name);
+}
+
+static void config_json(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    switch (n->kind) {
+    case NODE_SOURCE:
+        source_json(&n->source, out);
+        break;
+    case NODE_EVERY:
+        number(out, "interval_ms", n->every.interval_ms);
+        break;
+    case NODE_WHERE:
+        named_expr(out, "condition", &n->where.condition);
+        break;
+    case NODE_SELECT:
+    case NODE_SET:
+        fields_json(out, "fields", n->select.fields, n->select.n);
+        break;
+    case NODE_MAP:
+        number(out, "function", n->map.fn->line);
+        break;
+    case NODE_MATCH:
+        match_json(p, n, out);
+        break;
+    case NODE_BY:
+        fields_json(out, "parts", n->by.parts, n->by.n);
+        break;
+    case NODE_AGGREGATE:
+        aggregate_json(p, n, out);
+        break;
+    case NODE_INTO:
+        text(out, "table", p->tables[n->into.table].name);
+        fields_json(out, "columns", n->into.columns, n->into.n);
+        break;
+    case NODE_TO:
+        text(out, "topic", n->to.topic);
+        if (n->to.has_key)
+            named_expr(out, "key", &n->to.key);
+        fields_json(out, "headers", n->to.headers, n->to.n_headers);
+        break;
+    case NODE_KINDS:
+        UNREACHABLE("a node has a kind");
+    }
+}
+
+static void node_json(const struct plan *p, int i, struct buf *out)
+{
+    static const char *const ports[] = {"main", "final", "late"};
+    const struct plan_node *n = &p->nodes[i];
+
+    buf_printf(out, "{\"node\":%d,\"kind\":\"%s\"", i, node_kind_name(n->kind));
+    text(out, "id", n->id);
+    number(out, "line", n->line);
+    flag(out, "native", n->native);
+    buf_append_str(out, ",\"inputs\":[");
+    for (int k = 0; k < n->n_inputs; k++)
+        buf_printf(out, "%s[%d,\"%s\"]", k ? "," : "", n->inputs[k].node, ports[n->inputs[k].port]);
+    buf_append_byte(out, ']');
+    config_json(p, n, out);
+    buf_append_byte(out, '}');
+}
+
+static void table_json(const struct plan_table *t, struct buf *out)
+{
+    buf_append_str(out, "{\"name\":");
+    json_write_text(bytes_str(t->name), out);
+    text(out, "body", t->body);
+    flag(out, "without_rowid", t->without_rowid);
+    text(out, "ttl", t->ttl);
+    text(out, "history", t->history);
+    number(out, "aggregate", t->aggregate);
+    buf_append_str(out, ",\"indexes\":[");
+    for (int i = 0; i < t->n_indexes; i++) {
+        buf_append_str(out, i ? "," : "");
+        json_write_text(bytes_str(t->indexes[i].sql), out);
+    }
+    buf_append_str(out, "]}");
+}
+
+static void query_json(const struct plan_query *q, struct buf *out)
+{
+    buf_append_str(out, "{\"name\":");
+    json_write_text(bytes_str(q->name), out);
+    text(out, "sql", q->sql);
+    text(out, "path", q->path);
+    flag(out, "one", q->one);
+    buf_append_str(out, ",\"params\":[");
+    for (int i = 0; i < q->n_params; i++) {
+        const struct plan_param *x = &q->params[i];
+        buf_append_str(out, i ? ",{\"name\":" : "{\"name\":");
+        json_write_text(bytes_str(x->name), out);
+        text(out, "type", x->type);
+        flag(out, "nullable", x->nullable);
+        flag(out, "required", x->fallback.type == VALUE_MISSING && !x->nullable);
+        buf_append_str(out, ",\"fallback\":");
+        value_json(&x->fallback, out);
+        buf_append_byte(out, '}');
+    }
+    buf_append_str(out, "]}");
+}
+
+static void errors_json(const struct plan_errors *x, struct buf *out)
+{
+    static const char *const modes[] = {"key", "record", "stop"};
+
+    buf_append_str(out, ",\"errors\":{\"retry_ms\":");
+    if (x->n_retry < 0)
+        buf_append_str(out, "null");
+    for (int i = 0; i < x->n_retry; i++)
+        buf_printf(out, "%s%lld", i ? "," : "[", (long long)x->retry_ms[i]);
+    if (x->n_retry >= 0)
+        buf_append_str(out, x->n_retry ? "]" : "[]");
+    text(out, "park", modes[x->park]);
+    text(out, "dead", x->dead);
+    number(out, "limit", x->limit);
+    buf_append_byte(out, '}');
+}
+
+void plan_write_json(const struct plan *p, struct buf *out)
+{
+    buf_append_str(out, "{\"job\":");
+    json_write_text(bytes_str(p->job), out);
+    number(out, "version", p->version);
+    buf_printf(out, ",\"fingerprint\":\"%016llx\"", (unsigned long long)p->fingerprint);
+    errors_json(&p->errors, out);
+    buf_append_str(out, ",\n\"nodes\":[");
+    for (int i = 0; i < p->n_nodes; i++) {
+        buf_append_str(out, i ? ",\n " : "\n ");
+        node_json(p, i, out);
+    }
+    buf_append_str(out, "],\n\"tables\":[");
+    for (int i = 0; i < p->n_tables; i++) {
+        buf_append_str(out, i ? ",\n " : "\n ");
+        table_json(&p->tables[i], out);
+    }
+    buf_append_str(out, "],\n\"views\":[");
+    for (int i = 0; i < p->n_views; i++) {
+        buf_append_str(out, i ? ",{\"name\":" : "{\"name\":");
+        json_write_text(bytes_str(p->views[i].name), out);
+        text(out, "sql", p->views[i].sql);
+        buf_append_byte(out, '}');
+    }
+    buf_append_str(out, "],\n\"queries\":[");
+    for (int i = 0; i < p->n_queries; i++) {
+        buf_append_str(out, i ? ",\n " : "\n ");
+        query_json(&p->queries[i], out);
+    }
+    buf_append_str(out, "]}");
+}

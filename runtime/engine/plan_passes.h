@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The passes of plan_finish, in the order in which they run. Each assumes those before it.
+#ifndef LEAT_ENGINE_PLAN_PASSES_H
+#define LEAT_ENGINE_PLAN_PASSES_H
+
+#include "runtime/engine/plan.h"
+
+// Nodes in topological order (file order where free), inputs renumbered, readers of each port.
+int plan_pass_order(struct plan *p, struct err *e) LEAT_CHECKED;
+// Field plans of the streams; every expression compiled; native and writes_rows.
+int plan_pass_fields(struct plan *p, struct err *e) LEAT_CHECKED;
+// Names of key parts, operator ids.
+int plan_pass_names(struct plan *p, struct err *e) LEAT_CHECKED;
+// Tables of aggregates, found or made.
+int plan_pass_tables(struct plan *p, struct err *e) LEAT_CHECKED;
+// Hashes of what each node means.
+void plan_pass_fingerprints(struct plan *p);
+
+void plan_warn(struct plan *p, int line, const char *fmt, ...) LEAT_PRINTF(3, 4);
+// "FILE:LINE: in WORD: " before the error's text; LEAT_ELOAD.
+int plan_error(const struct plan *p, const struct plan_node *n, int line, struct err *e);
+int plan_refuse(const struct plan *p, int line, struct err *e, const char *fmt, ...)
+    LEAT_PRINTF(4, 5);
+
+#endif
