@@ -66,7 +66,7 @@ class MalformedFrames(unittest.TestCase):
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
     def test_lengths_that_cannot_be(self):
-        """A length of zero, below zero or beyond the limit closes the connection; no memory goes."""
+        """A length of zero, below zero or beyond the limit closes the connection, at no cost."""
         before = self.memory()
         for length in (0, 1, 7, -1, -2**31, 2**31 - 1, 2**30, 200 << 20):
             tail = b"\0" * max(0, min(length, 100))

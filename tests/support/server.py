@@ -6,6 +6,9 @@
             ...
         server.kill()           # kill -9
         server.start()          # the same ports, the same data
+
+The environment variable LEAT is the binary, or a whole command with {data} and {port} where they
+belong; without it the newest build/**/leat is taken.
 """
 
 import os
@@ -26,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def binary():
-    """$LEAT, else the newest build."""
     if "LEAT" in os.environ:
         return os.environ["LEAT"]
     found = [p for p in (ROOT / "build").glob("**/leat") if p.is_file() and os.access(p, os.X_OK)]
@@ -61,13 +63,18 @@ class Server:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
     def start(self):
-        command = [binary(), "serve", *self.args, "--data", self.data,
-                   "--kafka-listen", f"127.0.0.1:{self.kafka_port}",
-                   "--http-listen", f"127.0.0.1:{self.http_port}"]
         with open(self.trace_path, "ab") as trace:
-            self.process = subprocess.Popen(command, env={**os.environ, **self.env}, stdout=trace,
-                                            stderr=trace)
+            self.process = subprocess.Popen(self.command(), env={**os.environ, **self.env},
+                                            stdout=trace, stderr=trace)
         self.wait_ready()
+
+    def command(self):
+        leat = binary()
+        if "{data}" in leat:
+            return leat.format(data=self.data, port=self.kafka_port).split() + list(self.args)
+        return [leat, "serve", *self.args, "--data", self.data,
+                "--kafka-listen", f"127.0.0.1:{self.kafka_port}",
+                "--http-listen", f"127.0.0.1:{self.http_port}"]
 
     def wait_ready(self):
         """Ready is: it answers ApiVersions."""
