@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/engine/rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// from "in" -> user code -> to "out"
+static int given_user(void **state)
+{
+    static struct rig r;
+
+    memset(&r, 0, sizeof r);
+    r.plan = plan_build("test");
+    plan_build_table(r.plan, "t", "id integer primary key");
+    r.plan->errors.dead = "dead";
+    (void)plan_build_to(
+        r.plan, plan_build_map(r.plan, plan_build_source(r.plan, "in", NULL), rig_user, &r),
+        OUT_MAIN, "out");
+    *state = &r;
+    return 0;
+}
+
+static int after(void **state)
+{
+    rig_stop(*state);
+    return 0;
+}
+
+// A plan of native operators turns records into records.
+static void test_where_select_to(void **state)
+{
+    static const char *const fields[] = {"a", "a", "b", "n + 1", NULL};
+    struct rig r = {.plan = plan_build("test")};
+    int n = plan_build_source(r.plan, "in", NULL);
+
+    (void)state;
+    n = plan_build_where(r.plan, n, "n > 1");
+    n = plan_build_select(r.plan, n, fields);
+    (void)plan_build_to(r.plan, n, OUT_MAIN, "out");
+    rig_start(&r, 1);
+    rig_send(&r, "in", 0, "k", "{\"a\":\"x\",\"n\":1}");
+    rig_send(&r, "in", 0, "k", "{\"a\":\"y\",\"n\":2}");
+    rig_send(&r, "in", 0, NULL, "{\"a\":\"z\",\"n\":3}");
+    rig_run(&r);
+    rig_expect(&r, "out", "{\"a\":\"y\",\"b\":3} {\"a\":\"z\",\"b\":4}");
+    assert_int_equal(r.store.savepoints, 0);
+    assert_int_equal(r.store.now.n_outbox, 0); // marked
+    assert_int_equal(rig_status(&r).records_in, 3);
+    rig_stop(&r);
+}
+
+// A record that fails leaves nothing behind: no row, no output; the next keys go on.
+static void test_all_or_nothing(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1}");
+    rig_send(r, "in", 0, "b", "{\"n\":10,\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "c", "{\"n\":100}");
+    rig_run(r);
+    assert_int_equal(fake_store_row(&r->store, "sum"), 101);
+    rig_expect(r, "out", "{\"n\":1} {\"n\":100}");
+    rig_expect_parked(r, "b:lua");
+    rig_expect(r, "dead", "{\"n\":10,\"do\":\"lua\"}");
+}
+
+// Later records of a parked record's key wait behind it, in order; a record that cannot be read
+// holds nobody.
+static void test_sequence(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1,\"do\":\"type\"}");
+    rig_send(r, "in", 0, "a", "{\"n\":2}");
+    rig_send(r, "in", 0, "b", "{broken");
+    rig_send(r, "in", 0, "b", "{\"n\":3}");
+    rig_send(r, "in", 0, NULL, "{\"n\":4,\"do\":\"type\"}");
+    rig_send(r, "in", 0, NULL, "{\"n\":5}");
+    rig_run(r);
+    rig_expect(r, "out", "{\"n\":3} {\"n\":5}");
+    rig_expect_parked(r, "a:type a:sequence b:decode :type");
+    rig_crash(r);
+    rig_send(r, "in", 0, "a", "{\"n\":6}"); // still held after a restart
+    rig_run(r);
+    rig_expect_parked(r, "a:type a:sequence b:decode :type a:sequence");
+}
+
+// What is missing is tried again by the clock, and behind a cure its followers run in order.
+static void test_retry(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1,\"do\":\"missing\"}");
+    rig_send(r, "in", 0, "a", "{\"n\":2}");
+    rig_send(r, "in", 0, "a", "{\"n\":3,\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "a", "{\"n\":4}");
+    rig_run(r);
+    rig_expect_parked(r, "a:missing a:sequence a:sequence a:sequence");
+    rig_expect(r, "dead", "");
+    rig_send(r, "in", 0, "b", "{\"do\":\"cure\"}");
+    rig_run(r);
+    rig_advance(r, 999);
+    rig_expect_parked(r, "a:missing a:sequence a:sequence a:sequence");
+    rig_advance(r, 1);
+    rig_expect_parked(r, "a:lua a:sequence"); // the follower that failed holds the rest
+    rig_expect(r, "out", "{\"do\":\"cure\"} {\"n\":1,\"do\":\"missing\"} {\"n\":2}");
+    rig_expect(r, "dead", "{\"n\":3,\"do\":\"lua\"}");
+    assert_int_equal(fake_store_row(&r->store, "sum"), 3);
+}
+
+// When the tries are spent the record is parked for a person, and only then a dead letter.
+static void test_retries_spent(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"do\":\"missing\"}");
+    rig_run(r);
+    rig_advance(r, 1000 + 10 * 1000 + 60 * 1000);
+    assert_int_equal(r->store.now.parked[0].state, PARKED_RETRY);
+    assert_int_equal(r->store.now.parked[0].tries, 4);
+    rig_expect(r, "dead", "");
+    rig_advance(r, 600 * 1000);
+    assert_int_equal(r->store.now.parked[0].state, PARKED_FINAL);
+    rig_expect(r, "dead", "{\"do\":\"missing\"}");
+}
+
+// A dead letter keeps key, value and timestamp and says the rest in Connect's headers.
+static void test_dead_letter(void **state)
+{
+    struct rig *r = *state;
+    const struct batch_record *recs;
+    struct header *h;
+    struct arena a;
+
+    arena_init(&a);
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"do\":\"lua\"}");
+    rig_run(r);
+    assert_int_equal(driver_take(r->d, "dead", &recs), 1);
+    assert_true(bytes_eq_str(recs[0].key, "a"));
+    assert_int_equal(recs[0].timestamp, RIG_START);
+    assert_int_equal(batch_record_headers(&recs[0], &a, &h, &r->err), 0);
+    for (int i = 0; i < recs[0].n_headers; i++) {
+        if (bytes_eq_str(h[i].name, "__connect.errors.exception.class.name"))
+            assert_true(bytes_eq_str(h[i].value, "lua"));
+        if (bytes_eq_str(h[i].name, "__connect.errors.exception.message"))
+            assert_true(bytes_eq_str(h[i].value, "jobs/test.lua:3: no total"));
+        if (bytes_eq_str(h[i].name, "__connect.errors.topic"))
+            assert_true(bytes_eq_str(h[i].value, "in"));
+    }
+    assert_int_equal(recs[0].n_headers, 10);
+    arena_deinit(&a);
+}
+
+// park = "stop": what came before the bad record is committed, then the job stops and says why.
+static void test_park_stop(void **state)
+{
+    struct rig *r = *state;
+
+    r->plan->errors.park = PARK_STOP;
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1}");
+    rig_send(r, "in", 0, "b", "{\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "c", "{\"n\":2}");
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    assert_non_null(strstr(r->err.text, "no total"));
+    assert_int_equal(fake_store_row(&r->store, "sum"), 1);
+    assert_int_equal(r->store.now.offsets[0].next, 1);
+    assert_int_equal(rig_status(r).state, JOB_STOPPED);
+}
+
+// At the limit of parked records the job stops before a bug parks a whole topic.
+static void test_park_limit(void **state)
+{
+    struct rig *r = *state;
+
+    r->plan->errors.limit = 3;
+    rig_start(r, 1);
+    driver_batch_begin(r->d);
+    for (int i = 0; i < 10; i++)
+        rig_send(r, "in", 0, NULL, "{\"do\":\"lua\"}");
+    assert_int_equal(driver_batch_end(r->d, &r->err), 0);
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    assert_int_equal(r->store.now.n_parked, 3);
+    assert_int_equal(r->store.now.offsets[0].next, 3);
+}
+
+// A machine's error is not the record's: the step is taken back and run again, nothing is parked.
+static void test_no_space(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1}");
+    rig_send(r, "in", 0, "b", "{\"n\":2,\"do\":\"enospc\"}");
+    rig_run(r);
+    assert_int_equal(rig_status(r).state, JOB_WAITING);
+    assert_non_null(strstr(rig_status(r).why, "disk full"));
+    assert_int_equal(fake_store_row(&r->store, "sum"), 0);
+    rig_advance(r, 10 * 1000);
+    assert_int_equal(rig_status(r).state, JOB_RUNNING);
+    assert_int_equal(fake_store_row(&r->store, "sum"), 3);
+    rig_expect(r, "out", "{\"n\":1} {\"n\":2,\"do\":\"enospc\"}");
+    rig_expect_parked(r, "");
+}
+
+// Whatever call of the store fails, and wherever: with space again, each record counted once.
+static void test_store_faults(void **state)
+{
+    static const int codes[] = {LEAT_ENOSPC, LEAT_EIO};
+
+    (void)state;
+    for (size_t c = 0; c < 2; c++)
+        for (int n = 0;; n++) {
+            struct rig *r;
+            void *s;
+            bool fired;
+
+            (void)given_user(&s);
+            r = s;
+            rig_start(r, 1);
+            for (int i = 0; i < 3; i++) {
+                rig_send(r, "in", 0, "a", "{\"n\":1}");
+                rig_send(r, "in", 0, "b", i == 1 ? "{\"do\":\"lua\"}" : "{\"n\":10}");
+            }
+            r->store.fault_at = n;
+            r->store.fault_code = codes[c];
+            if (rig_try(r) != 0)
+                rig_crash(r);
+            fired = r->store.fault_at < 0;
+            r->store.fault_at = -1;
+            rig_advance(r, 60 * 1000);
+            assert_int_equal(fake_store_row(&r->store, "sum"), 13);
+            rig_expect_parked(r, "b:lua b:sequence");
+            rig_expect(r, "out", "{\"n\":1} {\"n\":10} {\"n\":1} {\"n\":1}");
+            rig_expect(r, "dead", "{\"do\":\"lua\"}");
+            rig_stop(r);
+            if (!fired)
+                break;
+        }
+}
+
+// A topic that is not there is waited for, visibly; one that was made anew stops the job.
+static void test_topics(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1}");
+    rig_run(r);
+    r->store.now.offsets[0].next = 5;
+    rig_crash(r);
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    assert_non_null(strstr(r->err.text, "the log ends before"));
+    r->store.now.offsets[0].next = 1;
+    r->store.now.offsets[0].topic_id.b[0] ^= 1;
+    rig_crash(r);
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    assert_non_null(strstr(r->err.text, "made anew"));
+}
+
+// Partitions merge by event time, then partition, whatever the batches were.
+static void test_merge(void **state)
+{
+    struct rig r = {.plan = plan_build("test")};
+    int n = plan_build_source(r.plan, "in", "ts");
+
+    (void)state;
+    (void)plan_build_to(r.plan, n, OUT_MAIN, "out");
+    rig_start(&r, 3);
+    rig_send(&r, "in", 2, "k", "{\"ts\":30}");
+    rig_send(&r, "in", 0, "k", "{\"ts\":20}");
+    rig_send(&r, "in", 0, "k", "{\"ts\":10}");
+    rig_send(&r, "in", 1, "k", "{\"ts\":20,\"p\":1}");
+    rig_send(&r, "in", 1, "k", "{\"ts\":40}");
+    rig_run(&r);
+    rig_expect(&r, "out",
+               "{\"ts\":20} {\"ts\":10} {\"ts\":20,\"p\":1} {\"ts\":30} {\"ts\":40}");
+    rig_stop(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_where_select_to),
+        cmocka_unit_test_setup_teardown(test_all_or_nothing, given_user, after),
+        cmocka_unit_test_setup_teardown(test_sequence, given_user, after),
+        cmocka_unit_test_setup_teardown(test_retry, given_user, after),
+        cmocka_unit_test_setup_teardown(test_retries_spent, given_user, after),
+        cmocka_unit_test_setup_teardown(test_dead_letter, given_user, after),
+        cmocka_unit_test_setup_teardown(test_park_stop, given_user, after),
+        cmocka_unit_test_setup_teardown(test_park_limit, given_user, after),
+        cmocka_unit_test_setup_teardown(test_no_space, given_user, after),
+        cmocka_unit_test(test_store_faults),
+        cmocka_unit_test_setup_teardown(test_topics, given_user, after),
+        cmocka_unit_test(test_merge),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
