@@ -99,6 +99,7 @@ CASES = {
     "a library's header in its place": ({"runtime/io/a.c": "#include <uv.h>\n"}, None),
     "a library's name out of place":
         ({LOG: "int x = sqlite3_step;\n"}, "uses sqlite3_step; SQLite is for"),
+    "our own name that begins like a library's": ({LOG: "int ZSTD_SINCE;\n"}, None),
     "Lua's auxiliary names": ({LOG: "int x = luaL_error;\n"}, "uses luaL_error"),
     "a library's name in a string or comment":
         ({LOG: 'char *x = "uv_run"; // uv_run\n'}, None),
@@ -145,6 +146,9 @@ CASES = {
     "six parameters":
         ({LOG: function(9, "int f(int a, int b, int c,\n      int d, int e, int (*g)(int, int))")},
          None),
+    "seven parameters of a hook":
+        ({LOG: function(9, "int f(int a, int b, int c, int d, int e, int g, int h)")
+          + "struct ops ops = {.f = f};\n"}, None),
     "seven parameters":
         ({LOG: function(9, "int f(int a, int b, int c, int d, int e, int g, int h)")},
          "f takes more than 6 parameters"),
