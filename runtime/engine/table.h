@@ -55,6 +55,7 @@ struct table_shape {
 
 struct tables {
     const struct tables_ops *ops;
+    void *attachment; // of the job's script: its prepared actions. NULL in fresh tables; not owned
 };
 
 #endif

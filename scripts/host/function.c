@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// User functions behind struct fn.
+//
+// A function is known by its number: the i-th that the file handed to a word. So when a state was
+// spent (out of time or memory), the file is run again in a fresh one and the numbers still fit:
+// loading is deterministic.
+//
+// One protected call per record does everything that may raise: push the view and ctx, call, turn
+// the result into a value in the caller's arena.
+#include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
+#include "scripts/host/bytecode.h"
+#include "scripts/host/script_host.h"
+#include "scripts/host/values.h"
+
+struct lua_fn {
+    struct fn base;
+    struct script *script;
+    int index; // from 1, in KEY_FUNCTIONS
+};
+
+struct invocation {
+    struct lua_fn *f;
+    struct fn_call *call;
+};
+
+static int invoke(lua_State *L)
+{
+    struct invocation *x = lua_touserdata(L, 1);
+
+    host_push_key(L, KEY_FUNCTIONS);
+    (void)lua_rawgeti(L, -1, x->f->index);
+    view_push_root(L, &x->call->event->view);
+    host_push_key(L, KEY_CTX);
+    lua_call(L, 2, 1);
+    value_take(L, -1, x->call->arena, &x->call->result);
+    return 0;
+}
+
+static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
+{
+    struct lua_fn *f = container_of(base, struct lua_fn, base);
+    struct host *h = &f->script->host;
+    struct invocation x = {f, c};
+    int rc;
+
+    if (h->L == NULL || h->spent) {
+        rc = script_run_file(f->script, e);
+        if (rc != 0)
+            return rc;
+    }
+    ASSERT(h->call == NULL); // functions do not call functions
+    h->call = c;
+    h->generation++;
+    h->emits = NULL;
+    h->n_emits = h->cap_emits = 0;
+    random_seed(&h->random, c->seed);
+    c->result = VALUE_OF_MISSING;
+    rc = host_run(h, invoke, &x, 0, e);
+    c->emits = rc == 0 ? h->emits : NULL;
+    c->n_emits = rc == 0 ? h->n_emits : 0;
+    h->call = NULL;
+    return rc;
+}
+
+// --- fingerprints ---
+
+#define DESCRIBE_DEPTH_MAX 40
+
+struct description {
+    struct lua_fn *f;
+    struct buf *out;
+};
+
+static void describe_value(lua_State *L, int i, struct buf *out, int depth);
+
+static void describe_table(lua_State *L, int i, struct buf *out, int depth)
+{
+    lua_pushvalue(L, i);
+    i = lua_gettop(L);
+    freeze_see_through(L, i);
+    lib_ordered_keys(L, i); // [t, keys]
+    for (lua_Integer k = 1; lua_rawgeti(L, i + 1, k) != LUA_TNIL; k++) {
+        describe_value(L, lua_gettop(L), out, depth);
+        (void)lua_rawget(L, i);
+        describe_value(L, lua_gettop(L), out, depth);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, i - 1);
+}
+
+static void describe_function(lua_State *L, int i, struct buf *out, int depth)
+{
+    if (lua_iscfunction(L, i) || bytecode_describe(L, i, out, NULL) != 0)
+        return;
+    for (int n = 1; lua_getupvalue(L, i, n) != NULL; n++) {
+        describe_value(L, lua_gettop(L), out, depth);
+        lua_pop(L, 1);
+    }
+}
+
+// Constants, tables of constants and other functions that the code reads from outside.
+static void describe_value(lua_State *L, int i, struct buf *out, int depth)
+{
+    int type = lua_type(L, i);
+    struct bytes s;
+
+    luaL_checkstack(L, 10, "too deep");
+    host_push_key(L, KEY_ENV);
+    if (depth > DESCRIBE_DEPTH_MAX || lua_rawequal(L, i, -1))
+        type = LUA_TNONE;
+    lua_pop(L, 1);
+    buf_printf(out, "\n%d ", type);
+    if (type == LUA_TTABLE) {
+        describe_table(L, i, out, depth + 1);
+    } else if (type == LUA_TFUNCTION) {
+        describe_function(L, i, out, depth + 1);
+    } else if (type == LUA_TNUMBER || type == LUA_TSTRING) {
+        lua_pushvalue(L, i);
+        s = lua_bytes(L, -1);
+        buf_printf(out, "%d %zu ", lua_isinteger(L, i), s.n);
+        buf_append_bytes(out, s);
+        lua_pop(L, 1);
+    } else if (type == LUA_TBOOLEAN) {
+        buf_printf(out, "%d", lua_toboolean(L, i));
+    }
+}
+
+static int describe(lua_State *L)
+{
+    struct description *d = lua_touserdata(L, 1);
+
+    host_push_key(L, KEY_FUNCTIONS);
+    (void)lua_rawgeti(L, -1, d->f->index);
+    describe_value(L, lua_gettop(L), d->out, 0);
+    return 0;
+}
+
+static void lua_fn_fingerprint(struct fn *base, struct buf *out)
+{
+    struct description d = {container_of(base, struct lua_fn, base), out};
+    struct err e;
+    size_t before = out->n;
+
+    if (d.f->script->host.spent || host_run(&d.f->script->host, describe, &d, 0, &e) != 0) {
+        out->n = before; // a function that cannot be described equals no other
+        buf_printf(out, "%s:%d", base->file, base->line);
+    }
+}
+
+static void lua_fn_free(struct fn *base)
+{
+    heap_free(container_of(base, struct lua_fn, base));
+}
+
+static const struct fn_ops lua_fn_ops = {
+    .call = lua_fn_call,
+    .fingerprint = lua_fn_fingerprint,
+    .free = lua_fn_free,
+};
+
+struct fn *script_fn_new(struct script *s, int index, int line)
+{
+    struct lua_fn *f = heap_zalloc(sizeof(*f));
+
+    f->base = (struct fn){.ops = &lua_fn_ops, .file = s->host.file, .line = line};
+    f->script = s;
+    f->index = index;
+    return &f->base;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loading a job file:
+//
+//   source text -> fresh state, prelude -> the file runs once -> description (Lua tables)
+//     -> checked and frozen functions -> plan_read -> plan_finish
+//
+// Only text is loaded, never bytecode. After the file has run nothing in it may change: assignments
+// to outside variables in functions are refused with their line, tables they can reach are frozen.
+#include "scripts/script.h"
+
+#include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
+#include "scripts/host/context.h"
+#include "scripts/host/script_host.h"
+#include "scripts/host/source.h"
+
+// --- require ---
+
+static const char *module_path(lua_State *L, struct host *h, const char *name)
+{
+    if (h->lib_dir == NULL)
+        luaL_error(L, "require is not available here: there is no lib folder");
+    if (name[0] == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789_-") != strlen(name))
+        luaL_error(L, "require \"%s\": a module is a name, without path or extension", name);
+    return lua_pushfstring(L, "%s/%s.lua", h->lib_dir, name);
+}
+
+static void load_text(lua_State *L, struct bytes source, const char *file)
+{
+    lua_pushfstring(L, "@%s", file);
+    if (luaL_loadbufferx(L, (const char *)source.p, source.n, lua_tostring(L, -1), "t") != LUA_OK)
+        lua_error(L);
+    lua_remove(L, -2);
+    host_push_key(L, KEY_ENV);
+    (void)lua_setupvalue(L, -2, 1);
+}
+
+// Modules run in the same environment, once.
+static int word_require(lua_State *L)
+{
+    struct host *h = host_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    const char *path;
+    struct bytes source;
+    struct err e = {0};
+    uint8_t *room;
+
+    lua_settop(L, 1);
+    host_push_key(L, KEY_MODULES);
+    if (lua_getfield(L, 2, name) != LUA_TNIL)
+        return 1;
+    if (!h->loading)
+        return luaL_error(L, "require belongs to the top of the file");
+    if (h->depth >= 20)
+        return luaL_error(L, "require \"%s\": modules require each other in a circle", name);
+    path = module_path(L, h, name);
+    room = lua_newuserdatauv(L, JOB_SOURCE_BYTES_MAX + 1, 0); // Lua's, so that raising is fine
+    if (source_read(path, room, JOB_SOURCE_BYTES_MAX + 1, &source.n, &e) != 0)
+        return luaL_error(L, "require \"%s\": %s", name, e.text);
+    if (source.n > JOB_SOURCE_BYTES_MAX)
+        return luaL_error(L, "require \"%s\": %s is larger than %d bytes", name, path,
+                          JOB_SOURCE_BYTES_MAX);
+    source.p = room;
+    load_text(L, source, path);
+    h->depth++;
+    lua_call(L, 0, 1);
+    h->depth--;
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, true);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, name);
+    return 1;
+}
+
+// --- running the file ---
+
+static int run_file(lua_State *L)
+{
+    struct script *s = lua_touserdata(L, 1);
+    int functions, n;
+
+    words_open(L);
+    lua_newtable(L);
+    host_set_key(L, KEY_MODULES);
+    host_push_key(L, KEY_WORDS);
+    lua_pushcfunction(L, word_require);
+    lua_setfield(L, -2, "require");
+    load_text(L, s->source, s->host.file);
+    lua_call(L, 0, 0);
+    s->host.loading = false;
+    host_push_key(L, KEY_FINISH);
+    lua_call(L, 0, 1);
+    host_set_key(L, KEY_PLAN);
+    host_push_key(L, KEY_FUNCTIONS);
+    functions = lua_gettop(L);
+    n = (int)lua_rawlen(L, functions);
+    for (int i = 1; i <= n; i++) {
+        (void)lua_rawgeti(L, functions, i);
+        freeze_function(L, lua_gettop(L));
+        lua_settop(L, functions);
+    }
+    ASSERT(s->n_functions == 0 || s->n_functions == n); // a second run gives the same numbers
+    s->n_functions = n;
+    return 0;
+}
+
+int script_run_file(struct script *s, struct err *e)
+{
+    int rc;
+
+    host_close(&s->host);
+    rc = host_open(&s->host, s->time_ms, e);
+    if (rc != 0)
+        return rc;
+    s->host.loading = true;
+    s->host.depth = 0;
+    rc = host_run(&s->host, run_file, s, 0, e);
+    s->host.loading = false;
+    if (rc == LEAT_ELUA && e != NULL)
+        e->code = LEAT_ELOAD;
+    return rc == LEAT_ELUA ? LEAT_ELOAD : rc;
+}
+
+// --- the script ---
+
+static const char *const *copy_params(struct arena *a, const char *const *params)
+{
+    const char **copy;
+    size_t n = 0;
+
+    while (params != NULL && params[n] != NULL)
+        n++;
+    copy = arena_zalloc(a, (n + 1) * sizeof(*copy));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = arena_strdup(a, params[i]);
+    return copy;
+}
+
+static int read_source(struct script *s, const char *path, struct err *e)
+{
+    uint8_t *p = arena_alloc(&s->arena, JOB_SOURCE_BYTES_MAX + 1);
+
+    s->source.p = p;
+    return source_read(path, p, JOB_SOURCE_BYTES_MAX + 1, &s->source.n, e);
+}
+
+int script_new(struct script **out, const struct script_options *o, struct err *e)
+{
+    struct script *s = heap_zalloc(sizeof(*s));
+    int rc = 0;
+
+    arena_init(&s->arena);
+    s->time_ms = LUA_TIME_MS_MAX;
+    s->host.file = arena_strdup(&s->arena, o->file);
+    s->host.lib_dir = o->lib_dir != NULL ? arena_strdup(&s->arena, o->lib_dir) : NULL;
+    s->host.params = copy_params(&s->arena, o->params);
+    if (!bytes_is_null(o->text))
+        s->source = arena_copy(&s->arena, o->text);
+    else
+        rc = read_source(s, o->file, e);
+    if (rc == 0 && s->source.n > JOB_SOURCE_BYTES_MAX)
+        rc = err_set(e, LEAT_ELOAD, "%s: the file has %zu bytes; a job may have %d", o->file,
+                     s->source.n, JOB_SOURCE_BYTES_MAX);
+    if (rc != 0) {
+        script_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void script_free(void *script)
+{
+    struct script *s = script;
+
+    if (s == NULL)
+        return;
+    host_close(&s->host);
+    actions_free(s->host.actions);
+    arena_deinit(&s->arena);
+    heap_free(s);
+}
+
+int script_load(struct plan **out, const struct script_options *o, struct err *e)
+{
+    struct script *s;
+    struct plan *p;
+    int rc = script_new(&s, o, e);
+
+    if (rc != 0)
+        return rc;
+    p = plan_new(s->host.file);
+    p->owner = s;
+    p->owner_free = script_free;
+    rc = script_run_file(s, e);
+    if (rc == 0)
+        rc = plan_read(s, p, e);
+    if (rc == 0) {
+        s->host.plan = p;
+        rc = plan_finish(p, e);
+    }
+    if (rc != 0) {
+        plan_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}

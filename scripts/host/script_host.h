@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A job file and the Lua state it runs in. Shared by the loader, the functions and the tests.
+#ifndef LEAT_SCRIPTS_SCRIPT_HOST_H
+#define LEAT_SCRIPTS_SCRIPT_HOST_H
+
+#include "scripts/host/host.h"
+#include "scripts/script.h"
+
+struct script {
+    struct host host;
+    struct arena arena; // file name, source, parameters: to run it all again
+    struct bytes source;
+    int64_t time_ms;
+    int n_functions;
+};
+
+struct script_test {
+    const char *name; // in the script's arena
+    int line;
+};
+
+// Copies what it needs out of the options and reads the file.
+int script_new(struct script **out, const struct script_options *o, struct err *e) LEAT_CHECKED;
+void script_free(void *script);
+// A fresh state with the file run in it; the description is left at KEY_PLAN.
+int script_run_file(struct script *s, struct err *e) LEAT_CHECKED;
+// Fills the plan from the description at KEY_PLAN. In reader.c.
+int plan_read(struct script *s, struct plan *p, struct err *e) LEAT_CHECKED;
+// A struct fn for function number `index`. In function.c.
+struct fn *script_fn_new(struct script *s, int index, int line);
+// Opens the prelude's host table: words and helpers. In words.c.
+void words_open(lua_State *L);
+
+#endif
