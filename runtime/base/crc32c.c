@@ -3,13 +3,15 @@
 // CRC-32C three ways, chosen once before main by what the processor has.
 //
 //   portable      slicing-by-8: eight table look-ups per eight bytes
-//   one stream    the crc32 instruction on eight bytes at a time; bound by its latency of three cycles
-//   three streams three lanes of LANE bytes side by side hide that latency. A CRC register is linear over
-//                 GF(2): the register after A and then B is shift(register of A, |B|) ^ (register of B
-//                 started at zero), and shift by LANE zero bytes is a table of 4 x 256 words.
+//   one stream    the crc32 instruction on eight bytes at a time; bound by its latency
+//   three streams three lanes of LANE bytes side by side hide that latency. A CRC register is
+//                 linear over GF(2): the register after A and then B is
+//                 shift(register of A, |B|) ^ (register of B started at zero),
+//                 and shift by LANE zero bytes is a table of 4 x 256 words.
 //
-// Joining pays from 4 KiB up, so shorter input takes one stream. The tables are filled by a constructor and only
-// read afterwards. Registers below are raw; the public functions invert on the way in and out.
+// Joining pays from 4 KiB up, so shorter input takes one stream. The tables are filled by a
+// constructor and only read afterwards. Registers below are raw; the public functions invert on the
+// way in and out.
 #include "runtime/base/crc32c.h"
 
 #include "runtime/base/assert.h"

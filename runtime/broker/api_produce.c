@@ -14,6 +14,7 @@
 
 #define TIMESTAMP_AFTER_MS_MAX (3600 * 1000) // message.timestamp.after.max.ms
 #define ZSTD_SINCE 7
+#define BATCH_MAGIC_POS 16
 
 struct produce_wait {
     struct slot *slot;
@@ -61,8 +62,6 @@ static int16_t check_header(struct request *r, const struct batch_header *h, str
 {
     int64_t now = clock_wall_ms(r->broker->config.clock);
 
-    if (h->magic != 2)
-        return refuse(r, out, KAFKA_INVALID_RECORD, "the batch is not of magic 2");
     if (batch_size(h) != records.n)
         return refuse(r, out, KAFKA_INVALID_RECORD,
                       "there must be exactly one batch per partition");
@@ -89,6 +88,8 @@ static int16_t check_batch(struct request *r, const struct topic *t, struct byte
     if (records.n > (size_t)t->config.max_message_bytes)
         return refuse(r, out, KAFKA_MESSAGE_TOO_LARGE,
                       "the batch is larger than max.message.bytes");
+    if (records.n < BATCH_HEADER_BYTES || records.p[BATCH_MAGIC_POS] != 2)
+        return refuse(r, out, KAFKA_INVALID_RECORD, "the batch is not of magic 2");
     rc = batch_read(records, h, &e);
     if (rc < 0)
         return refuse(r, out, append_error(rc), e.text);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file seam over the real file system. Nothing is clever here: each hook is one system call, repeated when a
-// signal interrupted it or when it moved fewer bytes than asked. Errors name the path. Locks are open-file-
-// description locks (F_OFD_SETLK): they belong to the descriptor, so closing another descriptor of the
-// same file does not drop them, and they die with the process.
+// The file seam over the real file system. Nothing is clever here: each hook is one system call,
+// repeated when a signal interrupted it or when it moved fewer bytes than asked. Errors name the
+// path. Locks are open-file- description locks (F_OFD_SETLK): they belong to the descriptor, so
+// closing another descriptor of the same file does not drop them, and they die with the process.
 #include "runtime/io/fs.h"
 
 #include <dirent.h>
@@ -91,7 +91,9 @@ static int posix_truncate(struct fs *fs, struct fs_file *f, int64_t size, struct
     do
         rc = ftruncate(f->fd, size);
     while (rc < 0 && errno == EINTR);
-    return rc == 0 ? 0 : err_errno(e, errno, "cannot truncate %s to %lld", f->path, (long long)size);
+    if (rc != 0)
+        return err_errno(e, errno, "cannot truncate %s to %lld", f->path, (long long)size);
+    return 0;
 }
 
 static int64_t posix_size(struct fs *fs, struct fs_file *f, struct err *e)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// recovery-point is two slots in two sectors, written in turn, so that a torn write leaves the older one whole and
-// no rename or folder sync is needed:
+// recovery-point is two slots in two sectors, written in turn, so that a torn write leaves the
+// older one whole and no rename or folder sync is needed:
 //
 //   slot at 512 * (generation & 1), big-endian:
 //    0  magic "LTRP"   uint32
@@ -78,7 +78,7 @@ int checkpoint_store(struct fs *fs, struct fs_file *f, struct checkpoint *c, str
     return rc;
 }
 
-// --- leader epochs --------------------------------------------------------------------------------------
+// --- leader epochs -------------------------------------------------------------------------------
 
 void epochs_deinit(struct epochs *es)
 {
@@ -161,7 +161,7 @@ damaged:
     return err_set(e, LEAT_ECORRUPT, "leader-epoch-checkpoint is damaged");
 }
 
-// --- small files ----------------------------------------------------------------------------------------
+// --- small files ---------------------------------------------------------------------------------
 
 static int write_synced(struct fs *fs, const char *path, struct bytes contents, struct err *e)
 {

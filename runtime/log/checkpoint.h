@@ -2,9 +2,9 @@
 //
 // The two small files by which a partition's folder explains itself after a crash.
 //
-// `recovery-point`: what is known to be on disk, and where reading starts. Written at every roll, at close, when
-// start moves, and when UNSYNCED_BYTES_MAX more have been synced; always synced itself.
-// `leader-epoch-checkpoint`: Kafka's text file of (epoch, start offset) lines.
+// `recovery-point`: what is known to be on disk, and where reading starts. Written at every roll,
+// at close, when start moves, and when UNSYNCED_BYTES_MAX more have been synced; always synced
+// itself. `leader-epoch-checkpoint`: Kafka's text file of (epoch, start offset) lines.
 #ifndef LEAT_LOG_CHECKPOINT_H
 #define LEAT_LOG_CHECKPOINT_H
 
@@ -37,10 +37,11 @@ struct epochs {
 };
 
 void epochs_deinit(struct epochs *es);
-// Forgets what starts at or above `end`, then notes that `epoch` starts there, unless it is current already.
-// Whether anything changed.
+// Forgets what starts at or above `end`, then notes that `epoch` starts there, unless it is current
+// already. Whether anything changed.
 bool epochs_begin(struct epochs *es, int32_t epoch, int64_t end);
-// The largest epoch <= the requested and its end offset; -1 and -1 when there is none (KIP-101, KIP-279).
+// The largest epoch <= the requested and its end offset; -1 and -1 when there is none (KIP-101,
+// KIP-279).
 void epochs_end_of(const struct epochs *es, int32_t epoch, int64_t end, int32_t *found,
                    int64_t *found_end);
 void epochs_encode(const struct epochs *es, struct buf *out);

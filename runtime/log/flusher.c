@@ -4,11 +4,12 @@
 //
 //   wait until something is dirty → take the whole list → sync each → tell the watchers → again
 //
-// What is appended during a round waits on the list for the next one: that is the group commit, and it needs no timer.
-// A partition is queued at most once. `busy` marks those of the round under way; flusher_forget waits for it.
+// What is appended during a round waits on the list for the next one: that is the group commit, and
+// it needs no timer. A partition is queued at most once. `busy` marks those of the round under way;
+// flusher_forget waits for it.
 //
-// Watchers are called under watch_lock, so that flusher_unwatch can promise silence afterwards. They must neither
-// block nor watch or unwatch from inside.
+// Watchers are called under watch_lock, so that flusher_unwatch can promise silence afterwards.
+// They must neither block nor watch or unwatch from inside.
 #include "runtime/log/flusher.h"
 
 #include <pthread.h>

@@ -6,7 +6,7 @@
 //    4  version        uint32   1
 //    8  base offset    int64
 //   16  end offset     int64    first offset behind the segment's last batch
-//   24  size           int64    bytes of the segment that are covered, all of them synced before this was written
+//   24  size           int64    bytes of the segment that are covered, synced before this file
 //   32  max timestamp  int64
 //   40  entries        uint32
 //   44  entries' crc   uint32

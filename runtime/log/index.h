@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sparse index of one segment: from an offset or a timestamp to a position from which to walk. Bounded: when
-// INDEX_ENTRIES_MAX is reached every second entry goes and the interval doubles, so that a segment of
-// any size costs the same memory and a look-up walks a little further.
+// The sparse index of one segment: from an offset or a timestamp to a position from which to walk.
+// Bounded: when INDEX_ENTRIES_MAX is reached every second entry goes and the interval doubles, so
+// that a segment of any size costs the same memory and a look-up walks a little further.
 //
 // An index is always derived from its segment and may be thrown away at any time.
 #ifndef LEAT_LOG_INDEX_H

@@ -2,19 +2,21 @@
 //
 // The life of a partition: append, sync, roll, close.
 //
-// Append, in order: may we write → the producer's sequence → room below the unsynced bound → roll if the segment is
-// full or old → stamp offset and epoch into the batch → one write → count it in under the lock. Nothing is
-// allocated on the way. The flusher is told, and moves `flushed` and `hw` when it has synced.
+// Append, in order: may we write → the producer's sequence → room below the unsynced bound → roll
+// if the segment is full or old → stamp offset and epoch into the batch → one write → count it in
+// under the lock. Nothing is allocated on the way. The flusher is told, and moves `flushed` and
+// `hw` when it has synced.
 //
-// Only the active segment can hold unsynced bytes: a roll syncs the old one before the new one exists. That is why
-// recovery needs to doubt nothing but the last file.
+// Only the active segment can hold unsynced bytes: a roll syncs the old one before the new one
+// exists. That is why recovery needs to doubt nothing but the last file.
 //
-// What a roll does, each step durable before the next: sync the old segment; create the new file; write the
-// producers' snapshot; sync the folder; store the checkpoint. A crash between leaves an empty last file or none.
+// What a roll does, each step durable before the next: sync the old segment; create the new file;
+// write the producers' snapshot; sync the folder; store the checkpoint. A crash between leaves an
+// empty last file or none.
 //
-// Failures. ENOSPC truncates back to the last whole batch and fails that append alone. Any other failed write and
-// every failed sync make the partition FAILED until restart: after a failed fsync the kernel may have
-// dropped the pages, so trying again would lie.
+// Failures. ENOSPC truncates back to the last whole batch and fails that append alone. Any other
+// failed write and every failed sync make the partition FAILED until restart: after a failed fsync
+// the kernel may have dropped the pages, so trying again would lie.
 #include "runtime/log/partition.h"
 
 #include "runtime/base/failpoint.h"
@@ -25,7 +27,7 @@
 #include "runtime/log/flusher_impl.h"
 #include "runtime/log/partition_impl.h"
 
-// --- opening and closing --------------------------------------------------------------------------------
+// --- opening and closing -------------------------------------------------------------------------
 
 static struct partition *partition_new(const struct partition_config *c)
 {
@@ -89,7 +91,7 @@ static int partition_finish(struct partition *p, struct err *e)
     if (rc != 0)
         return rc;
     if (segment_seal(s, p->config.dir, e) != 0)
-        return 0; // derived; but then the checkpoint stays as it is, and so does the next opening's doubt
+        return 0; // derived; but the checkpoint stays, and the next opening looks closer
     rc = partition_snapshot(p, e);
     if (rc == 0)
         rc = partition_sync_folder(p, e);
@@ -112,7 +114,7 @@ void partition_close(struct partition *p)
     partition_free(p);
 }
 
-// --- asking ---------------------------------------------------------------------------------------------
+// --- asking --------------------------------------------------------------------------------------
 
 int64_t partition_start(const struct partition *p)
 {
@@ -212,7 +214,7 @@ void partition_expire_producers(struct partition *p, int64_t expire_ms)
     pthread_mutex_unlock(&p->append_lock);
 }
 
-// --- syncing --------------------------------------------------------------------------------------------
+// --- syncing -------------------------------------------------------------------------------------
 
 void partition_degrade(struct partition *p, enum partition_state state, const struct err *why)
 {
@@ -242,7 +244,8 @@ static int check_writable(struct partition *p, struct err *e)
     pthread_mutex_lock(&p->lock);
     int rc = err_set(e, LEAT_EIO, "partition %s/%d is %s: %.300s", p->config.topic,
                      p->config.partition,
-                     state == PARTITION_FAILED ? "stopped until restart" : "read-only", p->why.text);
+                     state == PARTITION_FAILED ? "stopped until restart" : "read-only",
+                     p->why.text);
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
@@ -335,7 +338,7 @@ int partition_sync(struct partition *p, struct err *e)
     return rc;
 }
 
-// --- rolling --------------------------------------------------------------------------------------------
+// --- rolling -------------------------------------------------------------------------------------
 
 int partition_snapshot(struct partition *p, struct err *e)
 {
@@ -414,7 +417,8 @@ int partition_roll(struct partition *p, struct err *e)
     return 0;
 }
 
-static bool roll_is_due(const struct partition *p, const struct segment *s, size_t more, int64_t now)
+static bool roll_is_due(const struct partition *p, const struct segment *s, size_t more,
+                        int64_t now)
 {
     if (s->size == 0)
         return false;
@@ -425,9 +429,10 @@ static bool roll_is_due(const struct partition *p, const struct segment *s, size
     return p->end - s->base_offset > INT32_MAX - 1000000; // Kafka's own tools keep relative offsets
 }
 
-// --- appending ------------------------------------------------------------------------------------------
+// --- appending -----------------------------------------------------------------------------------
 
-// A batch larger than the bound goes alone, and the checkpoint says how large the unsynced tail may now be.
+// A batch larger than the bound goes alone, and the checkpoint says how large the unsynced tail may
+// now be.
 static int announce_large(struct partition *p, size_t more, struct err *e)
 {
     int rc;

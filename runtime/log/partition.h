@@ -9,18 +9,20 @@
 //   end       log end offset (LEO): the next offset to be assigned
 //   flushed   first offset not yet synced to disk
 //   hw        high watermark: first offset not yet visible. Equal to `flushed`, or to `end` in
-//   page-cache mode lso       last stable offset: hw until there are transactions
+//             page-cache mode
+//   lso       last stable offset: hw until there are transactions
 //
-// The folder explains itself: beside segments (and their .index and .snapshot) it holds `recovery-point` and
-// `leader-epoch-checkpoint` (checkpoint.h). The caller makes the folder and syncs its parent.
+// The folder explains itself: beside segments (and their .index and .snapshot) it holds
+// `recovery-point` and `leader-epoch-checkpoint` (checkpoint.h). The caller makes the folder and
+// syncs its parent.
 //
 // Life: partition_open recovers and leaves a partition READY, READ_ONLY (corruption below the last
 // durable position: said once, never cut) or fails. A failed write or sync moves it to FAILED until
 // restart; ENOSPC truncates back what was written and fails only that append (LEAT_ENOSPC).
 //
-// Threads: append, truncate and close take the partition's mutex; positions are atomics; reads
-// below hw need no lock against appends. Retention detaches a segment; a reader holds a reference
-// to the one it reads.
+// Threads: any thread may append, read, sync and retain; positions are atomics; no lock is held
+// over a read, so reads do not wait for writes. Retention detaches a segment; a reader holds a
+// reference to the one it reads. Closing needs everybody else to be done.
 #ifndef LEAT_LOG_PARTITION_H
 #define LEAT_LOG_PARTITION_H
 

@@ -6,8 +6,10 @@
 //
 // Locks, in the order in which they are taken:
 //   append_lock   one appender at a time; rolls, retention and producers' state
-//   sync_lock     one sync at a time: a file tells its error once, and only one may hear it. The checkpoint
-//   lock          short: the list of segments, sizes and indexes, state. Never held over a write or a sync
+//   sync_lock     one sync at a time: a file tells its error once, and only one may hear it;
+//                 the checkpoint
+//   lock          short: the list of segments, sizes and indexes, state; never held over a write
+//                 or a sync
 #ifndef LEAT_LOG_PARTITION_IMPL_H
 #define LEAT_LOG_PARTITION_IMPL_H
 

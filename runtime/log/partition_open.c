@@ -4,17 +4,17 @@
 //
 //   1. checkpoint       what was durable, where reading starts
 //   2. segments         listed by name; those wholly below start are left-overs of retention and go
-//   3. sealed ones      believed by their index, or hopped over when that is missing; each must end where the next
-//                       begins
-//   4. the last one     walked with checksums from a little below the durable position; a torn tail is cut, damage
-//                       below is corruption (recovery.h)
+//   3. sealed ones      believed by their index, or hopped over when that is missing; each must end
+//                       where the next begins
+//   4. the last one     walked with checksums from a little below the durable position; a torn tail
+//                       is cut, damage below is corruption (recovery.h)
 //   5. producers        newest intact snapshot not beyond the end, then the headers behind it
 //   6. leader epochs
-//   7. what was kept is synced, file and folder, before `hw` covers it: after a kill the tail may exist in the page
-//      cache alone
+//   7. what was kept is synced, file and folder, before `hw` covers it: after a kill the tail may
+//      exist in the page cache alone
 //
-// Corruption and gaps leave a READ_ONLY partition that serves what it can and says why; nothing is removed then.
-// Every step may be interrupted and repeated. An I/O error fails the opening.
+// Corruption and gaps leave a READ_ONLY partition that serves what it can and says why; nothing is
+// removed then. Every step may be interrupted and repeated. An I/O error fails the opening.
 #include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
@@ -66,7 +66,7 @@ static int step_failpoint(struct partition *p, struct err *e)
     return rc == 0 ? 0 : err_set(e, rc, "recovery of %s: injected", p->config.dir);
 }
 
-// --- 1, 2: checkpoint and files ---------------------------------------------------------------------------
+// --- 1, 2: checkpoint and files ------------------------------------------------------------------
 
 static int open_checkpoint(struct partition *p, struct err *e)
 {
@@ -102,7 +102,7 @@ static size_t drop_below_start(struct partition *p, const struct offsets *logs)
     return first;
 }
 
-// --- 3: sealed segments -----------------------------------------------------------------------------------
+// --- 3: sealed segments --------------------------------------------------------------------------
 
 // As counted, for the walk's start; -1 when there is nothing yet.
 static struct index_entry where_it_stands(const struct segment *s)
@@ -144,7 +144,7 @@ int partition_load_index(struct partition *p, struct segment *s, struct err *e)
         s->max_timestamp = INT64_MIN;
         s->end_offset = s->base_offset;
         rc = partition_count_in(s, was.pos, e);
-        s->size = was.pos; // what lies behind damage cannot be found by the index; reads there say so
+        s->size = was.pos; // behind damage the index finds nothing; reads there say so
         s->max_timestamp = was.max_before;
         s->end_offset = was.offset;
         if (rc == LEAT_ECORRUPT || rc == LEAT_ETORN)
@@ -189,7 +189,7 @@ static int open_sealed(struct partition *p, struct segment *s, int64_t next_base
     return rc;
 }
 
-// --- 4: the last segment ------------------------------------------------------------------------------------
+// --- 4: the last segment -------------------------------------------------------------------------
 
 // How much of the last file the checkpoint vouches for.
 static int64_t durable_pos(struct partition *p, const struct segment *s, int64_t size)
@@ -210,7 +210,8 @@ static int64_t durable_pos(struct partition *p, const struct segment *s, int64_t
     return size;
 }
 
-// Where checksums begin: the index of a clean close spares what lies far below the durable position.
+// Where checksums begin: the index of a clean close spares what lies far below the durable
+// position.
 static void skip_verified(struct partition *p, struct segment *s, int64_t durable)
 {
     struct index_seal seal;
@@ -311,12 +312,12 @@ static int open_active(struct partition *p, struct segment *s, struct partition_
         at.unsynced_max = p->checkpoint.unsynced_max;
     skip_verified(p, s, at.durable);
     rc = verify(p, s, at, r, e);
-    if (rc == 0 && s->size > 0) // the age of its first batch is gone; counting from now only delays a roll
+    if (rc == 0 && s->size > 0) // its real age is gone; counting from now only delays a roll
         s->born_ms = clock_wall_ms(p->config.clock);
     return rc;
 }
 
-// --- 2 to 4 together ----------------------------------------------------------------------------------------
+// --- 2 to 4 together -----------------------------------------------------------------------------
 
 static void note_missing(struct partition *p, int64_t first_base)
 {
@@ -392,7 +393,7 @@ static void set_positions(struct partition *p)
     p->start = (int64_t)p->end;
 }
 
-// --- 5, 6: producers and epochs -------------------------------------------------------------------------------
+// --- 5, 6: producers and epochs ------------------------------------------------------------------
 
 // From the newest intact snapshot at or below the end; where replay must begin.
 static int64_t load_snapshot(struct partition *p, const struct offsets *snapshots)
@@ -503,7 +504,7 @@ done:
     return rc;
 }
 
-// --- 7: make it true ------------------------------------------------------------------------------------------
+// --- 7: make it true -----------------------------------------------------------------------------
 
 static bool is_clean(const struct partition *p)
 {

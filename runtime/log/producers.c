@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sequences count records, run from 0 to 2^31-1 and wrap to 0. "At or below the last" is therefore a question
-// about distance on a ring of 2^31: less than half the ring behind is below.
+// Sequences count records, run from 0 to 2^31-1 and wrap to 0. "At or below the last" is therefore
+// a question about distance on a ring of 2^31: less than half the ring behind is below.
 //
 // The decision for a batch of a known producer at the same epoch:
 //
 //   first and last sequence equal a kept batch's    duplicate; with another CRC: LEAT_EFORK
 //   first = last known + 1                          append
-//   reserved id, wholly at or below the last known  duplicate; but inside the kept window: LEAT_EFORK, because
-//                                                   outboxes never cut their batches anew
+//   reserved id, wholly at or below the last known  duplicate; but inside the kept window it is
+//                                                   LEAT_EFORK: outboxes never cut their batches
+//                                                   anew
 //   anything else                                   LEAT_ESEQUENCE
 //
 // The snapshot file, big-endian:
@@ -213,7 +214,7 @@ void producers_expire(struct producers *ps, int64_t before_ms)
     buf_deinit(&silent);
 }
 
-// --- snapshots ------------------------------------------------------------------------------------------
+// --- snapshots -----------------------------------------------------------------------------------
 
 static void encode_batch(const struct producer_batch *b, struct buf *out)
 {

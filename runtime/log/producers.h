@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a partition knows of its producers: per id the epoch and the last five batches, by which a repeated batch is
-// recognised and a gap refused (Kafka's idempotent producer, KIP-98 and KIP-360).
+// What a partition knows of its producers: per id the epoch and the last five batches, by which a
+// repeated batch is recognised and a gap refused (Kafka's idempotent producer, KIP-98 and KIP-360).
 //
-// Two kinds of ids. Clients' ids behave as in Kafka. Ids from PRODUCER_ID_RESERVED up belong to jobs' outboxes,
-// whose rows keep their sequence for ever: they never expire, anything at or below the last sequence is a duplicate
-// however old, and an unknown id must start at 0, so that a lost state never lets a repeat pass as new.
+// Two kinds of ids. Clients' ids behave as in Kafka. Ids from PRODUCER_ID_RESERVED up belong to
+// jobs' outboxes, whose rows keep their sequence for ever: they never expire, anything at or below
+// the last sequence is a duplicate however old, and an unknown id must start at 0, so that a lost
+// state never lets a repeat pass as new.
 #ifndef LEAT_LOG_PRODUCERS_H
 #define LEAT_LOG_PRODUCERS_H
 
@@ -36,8 +37,9 @@ void producers_deinit(struct producers *ps);
 
 enum producer_verdict { PRODUCER_APPEND, PRODUCER_DUPLICATE };
 
-// PRODUCER_APPEND; PRODUCER_DUPLICATE with the original in *original (its base_offset is -1 when it is older than
-// what is kept; last_offset is then the newest's); or LEAT_ESEQUENCE, LEAT_EFENCED, LEAT_EFORK, LEAT_ELIMIT.
+// PRODUCER_APPEND; PRODUCER_DUPLICATE with the original in *original (its base_offset is -1 when it
+// is older than what is kept; last_offset is then the newest's); or LEAT_ESEQUENCE, LEAT_EFENCED,
+// LEAT_EFORK, LEAT_ELIMIT.
 int producers_check(const struct producers *ps, const struct batch_header *h,
                     struct producer_batch *original, struct err *e) LEAT_CHECKED;
 // The batch was appended at base_offset. Also how state is rebuilt from the segments.

@@ -2,12 +2,13 @@
 //
 // Reading: runs of batches as they lie in the file, and look-ups by time.
 //
-// A read goes: under the lock, choose the segment, take a reference and a place to start from (where the last
-// reader went on, or the sparse index); without the lock, hop over headers to the batch that holds the
-// offset; one read straight into the caller's buffer; then keep the whole batches below the limit.
+// A read goes: under the lock, choose the segment, take a reference and a place to start from
+// (where the last reader went on, or the sparse index); without the lock, hop over headers to the
+// batch that holds the offset; one read straight into the caller's buffer; then keep the whole
+// batches below the limit.
 //
-// Sizes are taken under the lock once, so an append at the same time is simply not seen. A segment that retention
-// drops meanwhile stays readable through the reference.
+// Sizes are taken under the lock once, so an append at the same time is simply not seen. A segment
+// that retention drops meanwhile stays readable through the reference.
 #include "runtime/base/arena.h"
 #include "runtime/base/limits.h"
 #include "runtime/log/partition_impl.h"
@@ -61,7 +62,10 @@ static int glimpse(struct partition *p, int64_t offset, struct glimpse *g, struc
 
     pthread_mutex_lock(&p->lock);
     s = p->segments[find_segment(p, offset)];
-    if (!find_place(p, s->base_offset, offset, &g->from)) {
+    if (s->base_offset > offset) // retention passed by since the caller looked at start
+        rc = err_set(e, LEAT_ERANGE, "offset %lld of %s/%d is gone", (long long)offset,
+                     p->config.topic, p->config.partition);
+    else if (!find_place(p, s->base_offset, offset, &g->from)) {
         rc = partition_load_index(p, s, e);
         g->from = index_find_offset(&s->index, offset);
     }
@@ -74,7 +78,7 @@ static int glimpse(struct partition *p, int64_t offset, struct glimpse *g, struc
     return rc;
 }
 
-// --- runs of batches ------------------------------------------------------------------------------------
+// --- runs of batches -----------------------------------------------------------------------------
 
 static int locate(struct glimpse *g, int64_t offset, int64_t *pos, size_t *size, struct err *e)
 {
@@ -111,17 +115,24 @@ static size_t whole_batches(struct bytes b, int64_t limit, int64_t *next)
     return n;
 }
 
-static int read_run(struct partition *p, struct glimpse *g, int64_t offset, int64_t limit,
-                    size_t bytes_max, struct buf *out, int64_t *next, struct err *e)
+struct run {
+    int64_t offset, limit;
+    size_t bytes_max;
+    struct buf *out;
+    int64_t next;
+};
+
+static int read_run(struct partition *p, struct glimpse *g, struct run *run, struct err *e)
 {
     struct segment *s = g->segment;
+    struct buf *out = run->out;
     size_t first, n;
     int64_t pos, got;
-    int rc = locate(g, offset, &pos, &first, e);
+    int rc = locate(g, run->offset, &pos, &first, e);
 
     if (rc != 0)
         return rc;
-    n = bytes_max > first ? bytes_max : first;
+    n = run->bytes_max > first ? run->bytes_max : first;
     if ((int64_t)n > g->size - pos)
         n = (size_t)(g->size - pos);
     if (buf_try_reserve(out, n) != 0)
@@ -129,10 +140,10 @@ static int read_run(struct partition *p, struct glimpse *g, int64_t offset, int6
     got = s->fs->read(s->fs, s->file, out->p + out->n, n, pos, e);
     if (got < 0)
         return (int)got;
-    n = whole_batches(bytes_of(out->p + out->n, (size_t)got), limit, next);
+    n = whole_batches(bytes_of(out->p + out->n, (size_t)got), run->limit, &run->next);
     out->n += n;
     if (n > 0)
-        keep_place(p, (struct read_place){*next, s->base_offset, pos + (int64_t)n});
+        keep_place(p, (struct read_place){run->next, s->base_offset, pos + (int64_t)n});
     return 0;
 }
 
@@ -155,14 +166,17 @@ int partition_read(struct partition *p, int64_t offset, int64_t limit, size_t by
     rc = glimpse(p, offset, &g, e);
     if (rc != 0)
         return rc;
-    rc = read_run(p, &g, offset, limit, bytes_max, out, next, e);
+    struct run run = {offset, limit, bytes_max, out, offset};
+    rc = read_run(p, &g, &run, e);
+    *next = run.next;
     segment_unref(g.segment);
     return rc;
 }
 
-// --- by time --------------------------------------------------------------------------------------------
+// --- by time -------------------------------------------------------------------------------------
 
-// The first record at or after `timestamp`, at or above `from`, of the batch that the walk stands on.
+// The first record at or after `timestamp`, at or above `from`, of the batch that the walk stands
+// on.
 static int find_in_batch(struct walk *w, int64_t timestamp, int64_t from, int64_t *offset,
                          int64_t *found, struct err *e)
 {
@@ -263,8 +277,8 @@ int partition_find_time(struct partition *p, int64_t timestamp, int64_t limit, i
     return rc < 0 ? rc : 0;
 }
 
-// The largest timestamp of a segment's batches between start and limit; needs the headers only when the segment
-// reaches beyond one of them.
+// The largest timestamp of a segment's batches between start and limit; needs the headers only when
+// the segment reaches beyond one of them.
 static int segment_max_time(const struct glimpse *g, int64_t start, int64_t limit, int64_t *max,
                             struct err *e)
 {

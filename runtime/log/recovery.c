@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A torn tail and corruption look alike and are told apart by place. While a partition runs, at most
-// `unsynced_max` bytes lie beyond the last sync, and a power cut can spoil only those: later pages may have
-// reached the disk before earlier ones, so the damage may start anywhere among them and intact batches may
-// follow it. So damage is a torn tail only if it starts
+// A torn tail and corruption look alike and are told apart by place. While a partition runs, at
+// most `unsynced_max` bytes lie beyond the last sync, and a power cut can spoil only those: later
+// pages may have reached the disk before earlier ones, so the damage may start anywhere among them
+// and intact batches may follow it. So damage is a torn tail only if it starts
 //
 //   at or above the durable position of the checkpoint, and
 //   within unsynced_max of the end of the file (the unsynced bytes were the last ones),
 //
-// and then nothing from there on was ever acked. Damage anywhere else hits acked bytes: that is never cut.
+// and then nothing from there on was ever acked. Damage anywhere else hits acked bytes: that is
+// never cut.
 #include "runtime/log/recovery.h"
 
 enum recovery_verdict recovery_judge(const struct recovery_damage *d)

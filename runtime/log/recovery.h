@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Damage was found in the last segment at `pos`; the file ends at `end`; up to `durable` it was on disk when the
-// checkpoint was written; no more than `unsynced_max` bytes were ever unsynced at once.
+// Damage was found in the last segment at `pos`; the file ends at `end`; up to `durable` it was on
+// disk when the checkpoint was written; no more than `unsynced_max` bytes were ever unsynced at
+// once.
 struct recovery_damage {
     int64_t pos, end, durable, unsynced_max;
 };
@@ -30,8 +31,8 @@ struct retention_rule {
     int64_t start_offset, hw;
 };
 
-// How many segments from the front may go: those below start_offset, too old, or too many; never above hw.
-// The last may be among them: it is rolled first.
+// How many segments from the front may go: those below start_offset, too old, or too many; never
+// above hw. The last may be among them: it is rolled first.
 size_t retention_count(const struct retention_rule *rule, const struct retention_segment *segments,
                        size_t n);
 

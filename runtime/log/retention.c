@@ -2,10 +2,11 @@
 //
 // What goes away: segments that are too old, too many, or below the start that DeleteRecords set.
 //
-// The order makes every crash harmless: start is stored first, so that it never moves back; then the segments are
-// detached, so that no new reader finds them; then the files go, oldest first, and the folder is synced. Files
-// that outlive a crash lie below start and are removed at the next opening. The producers' state of what
-// goes is in the snapshot that the roll to the first remaining segment wrote.
+// The order makes every crash harmless: start is stored first, so that it never moves back; then
+// the segments are detached, so that no new reader finds them; then the files go, oldest first, and
+// the folder is synced. Files that outlive a crash lie below start and are removed at the next
+// opening. The producers' state of what goes is in the snapshot that the roll to the first
+// remaining segment wrote.
 #include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 #include "runtime/log/partition_impl.h"
@@ -138,10 +139,33 @@ static int retain_from(struct partition *p, int64_t start, int64_t *freed, struc
     return rc;
 }
 
+// An idle partition's last bytes are vouched for at the next retention pass, so that damage to them
+// after a later crash is known for what it is.
+static int refresh_checkpoint(struct partition *p, struct err *e)
+{
+    struct err local = {0};
+    int rc = 0;
+
+    pthread_mutex_lock(&p->sync_lock);
+    bool stale = p->state == PARTITION_READY && p->checkpoint_bytes < p->bytes_flushed;
+    pthread_mutex_unlock(&p->sync_lock);
+    if (stale)
+        rc = partition_store_checkpoint(p, &local);
+    if (rc == 0)
+        return 0;
+    partition_degrade(p, PARTITION_FAILED, &local);
+    if (e != NULL)
+        *e = local;
+    return rc;
+}
+
 int partition_retain(struct partition *p, int64_t *freed, struct err *e)
 {
+    int rc;
+
     *freed = 0;
-    return retain_from(p, p->start, freed, e);
+    rc = retain_from(p, p->start, freed, e);
+    return rc != 0 ? rc : refresh_checkpoint(p, e);
 }
 
 int partition_delete_before(struct partition *p, int64_t offset, struct err *e)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Segment files and walking over them. The walk is the only code that finds batches in a file: recovery, index
-// rebuilding, producer replay and time look-up all use it, with or without the records behind the headers.
+// Segment files and walking over them. The walk is the only code that finds batches in a file:
+// recovery, index rebuilding, producer replay and time look-up all use it, with or without the
+// records behind the headers.
 //
-// It reads in chunks, so small batches cost one read per chunk and large ones, when only headers are wanted, one
-// read each. Headers are believed only as far as they fit: length within the range, offsets in sequence.
+// It reads in chunks, so small batches cost one read per chunk and large ones, when only headers
+// are wanted, one read each. Headers are believed only as far as they fit: length within the range,
+// offsets in sequence.
 #include "runtime/log/segment.h"
 
 #include <stdio.h>
@@ -90,7 +92,7 @@ void segment_note(struct segment *s, const struct batch_header *h, int64_t end_o
     s->size += (int64_t)batch_size(h);
 }
 
-// --- seals ----------------------------------------------------------------------------------------------
+// --- seals ---------------------------------------------------------------------------------------
 
 static char *index_path(const struct segment *s, const char *dir)
 {
@@ -156,7 +158,7 @@ done:
     return rc;
 }
 
-// --- walking --------------------------------------------------------------------------------------------
+// --- walking -------------------------------------------------------------------------------------
 
 void walk_init(struct walk *w, struct segment *s, struct index_entry from, int64_t end, bool whole)
 {
@@ -217,7 +219,8 @@ int walk_next(struct walk *w, struct err *e)
     rc = walk_fill(w, BATCH_HEADER_BYTES, e);
     if (rc != 0)
         return rc;
-    rc = batch_read_header(bytes_of(w->buf.p + (w->pos - w->buf_pos), BATCH_HEADER_BYTES), &w->h, e);
+    rc = batch_read_header(bytes_of(w->buf.p + (w->pos - w->buf_pos), BATCH_HEADER_BYTES), &w->h,
+                           e);
     if (rc != 0)
         return walk_damage(w, rc, e);
     // TODO when compaction exists: offsets may leave holes, then >= must do.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One segment: the file %020d.log, named by its base offset, holding record batches verbatim and back to back, so
-// that Kafka's DumpLogSegments reads it. Beside it, derived: %020d.index.
+// One segment: the file %020d.log, named by its base offset, holding record batches verbatim and
+// back to back, so that Kafka's DumpLogSegments reads it. Beside it, derived: %020d.index.
 //
-// A segment is shared between its partition and those who read it: each holds a reference, the file is
-// closed with the last. Size and end move only under the partition's lock.
+// A segment is shared between its partition and those who read it: each holds a reference, the file
+// is closed with the last. Size and end move only under the partition's lock.
 #ifndef LEAT_LOG_SEGMENT_H
 #define LEAT_LOG_SEGMENT_H
 
@@ -41,7 +41,8 @@ void segment_note(struct segment *s, const struct batch_header *h, int64_t end_o
 
 // Writes the index file for what the segment holds now. Not synced; failure only costs a rebuild.
 int segment_seal(struct segment *s, const char *dir, struct err *e) LEAT_CHECKED;
-// Reads the seal, and the entries if `ix` is not NULL. LEAT_ECORRUPT or LEAT_ENOTFOUND when there is none.
+// Reads the seal, and the entries if `ix` is not NULL. LEAT_ECORRUPT or LEAT_ENOTFOUND when there
+// is none.
 int segment_read_seal(struct segment *s, const char *dir, struct index_seal *seal, struct index *ix,
                       struct err *e) LEAT_CHECKED;
 
@@ -62,8 +63,8 @@ struct walk {
 
 void walk_init(struct walk *w, struct segment *s, struct index_entry from, int64_t end, bool whole);
 void walk_deinit(struct walk *w);
-// 1: a batch. 0: the end. LEAT_ECORRUPT, LEAT_ETORN: what lies at w->pos is not a batch, or not the one
-// expected. Checksums are the caller's.
+// 1: a batch. 0: the end. LEAT_ECORRUPT, LEAT_ETORN: what lies at w->pos is not a batch, or not the
+// one expected. Checksums are the caller's.
 int walk_next(struct walk *w, struct err *e) LEAT_CHECKED;
 
 #endif

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading record batches: header, checks, records. Nothing here trusts a length: each is compared with the bytes
-// that are left before it is used, and the batch is never read past the end that its header gives.
+// Reading record batches: header, checks, records. Nothing here trusts a length: each is compared
+// with the bytes that are left before it is used, and the batch is never read past the end that its
+// header gives.
 //
 // Three levels of looking:
 //   batch_read_header   shape only: possible length, magic 2. What hopping over a segment needs
-//   batch_validate      what a broker checks before it appends; records stay unread (they may be compressed)
+//   batch_validate      what a broker checks before it appends; records stay unread (they may be
+//                       compressed)
 //   batch_iter_*        the records themselves, inflated under a cap
 //
-// Offsets inside a batch must rise and stay within lastOffsetDelta; compaction may leave holes, never disorder.
+// Offsets inside a batch must rise and stay within lastOffsetDelta; compaction may leave holes,
+// never disorder.
 #include "runtime/record/batch.h"
 
 #include "runtime/base/buf.h"
@@ -134,7 +137,7 @@ void batch_stamp(uint8_t *p, int64_t base_offset, int32_t leader_epoch)
     store_be32(p + POS_EPOCH, (uint32_t)leader_epoch);
 }
 
-// --- records --------------------------------------------------------------------------------------------
+// --- records -------------------------------------------------------------------------------------
 
 static int inflate_records(struct batch_iter *it, struct bytes packed, size_t inflated_max,
                            struct arena *a, struct err *e)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Building record batches. The buffer starts with room for the header; records are encoded behind it as they
-// come, and finish compresses them, fills the header in and takes the CRC:
+// Building record batches. The buffer starts with room for the header; records are encoded behind
+// it as they come, and finish compresses them, fills the header in and takes the CRC:
 //
 //   buf:     [61 bytes of header][record][record]...          without a codec this is the batch
 //   packed:  [61 bytes of header][compressed records]         with one
 //
-// The bytes depend on the calls alone (no clock, no randomness, base offset 0, leader epoch -1), so that a batch
-// built twice from the same rows carries the same CRC: jobs' outboxes rest on that.
+// The bytes depend on the calls alone (no clock, no randomness, base offset 0, leader epoch -1), so
+// that a batch built twice from the same rows carries the same CRC: jobs' outboxes rest on that.
 #include "runtime/record/batch.h"
 
 #include "runtime/base/crc32c.h"
@@ -42,7 +42,8 @@ void batch_builder_reset(struct batch_builder *b)
     b->h = fresh;
 }
 
-void batch_builder_producer(struct batch_builder *b, int64_t id, int16_t epoch, int32_t base_sequence)
+void batch_builder_producer(struct batch_builder *b, int64_t id, int16_t epoch,
+                            int32_t base_sequence)
 {
     b->h.producer_id = id;
     b->h.producer_epoch = epoch;

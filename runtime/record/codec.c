@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The four codecs of record batches, whole buffer to whole buffer, in the framings that Kafka's clients use:
+// The four codecs of record batches, whole buffer to whole buffer, in the framings that Kafka's
+// clients use:
 //
 //   gzip    RFC 1952, members may follow each other
 //   snappy  one raw block (librdkafka), or the "xerial" stream of Java and others:
-//             82 "SNAPPY" 00, int32 version, int32 compatible with, then (int32 length, raw block)...
+//             82 "SNAPPY" 00, int32 version, int32 compatible with,
+//             then (int32 length, raw block)...
 //   lz4     LZ4 frame
 //   zstd    zstd frames
 //
-// The input comes from strangers, so the output has a cap and the cap is held while it grows: a size that a frame
-// declares above the cap is refused before anything is allocated, and output is made in steps, each of
-// which stops at one byte past the cap. That one byte is how "exactly full" is told from "too much".
+// The input comes from strangers, so the output has a cap and the cap is held while it grows: a
+// size that a frame declares above the cap is refused before anything is allocated, and output is
+// made in steps, each of which stops at one byte past the cap. That one byte is how "exactly full"
+// is told from "too much".
 #include "runtime/record/batch.h"
 
 #include <lz4frame.h>
@@ -82,7 +85,7 @@ static int sink_end(const struct sink *s, enum codec c, struct err *e)
     return s->out->n - s->start > s->max ? too_big(c, s->max, e) : 0;
 }
 
-// --- gzip -----------------------------------------------------------------------------------------------
+// --- gzip ----------------------------------------------------------------------------------------
 
 static voidpf gzip_alloc(voidpf arg, uInt n, uInt size)
 {
@@ -157,7 +160,7 @@ static int gzip_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- snappy ---------------------------------------------------------------------------------------------
+// --- snappy --------------------------------------------------------------------------------------
 
 static int snappy_block(struct bytes in, struct sink *s, struct err *e)
 {
@@ -211,7 +214,7 @@ static int snappy_deflate(struct bytes in, struct buf *out)
     return 0;
 }
 
-// --- lz4 ------------------------------------------------------------------------------------------------
+// --- lz4 -----------------------------------------------------------------------------------------
 
 static int lz4_declared(LZ4F_dctx *d, struct bytes *in, size_t max, struct err *e)
 {
@@ -273,7 +276,7 @@ static int lz4_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- zstd -----------------------------------------------------------------------------------------------
+// --- zstd ----------------------------------------------------------------------------------------
 
 static int zstd_stream(ZSTD_DCtx *d, struct bytes in, struct sink *s, struct err *e)
 {
@@ -327,7 +330,7 @@ static int zstd_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- the table ------------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
 int codec_inflate(enum codec c, struct bytes in, size_t out_max, struct buf *out, struct err *e)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partitions under failing disks and lost power: one scripted life (appends, syncs, rolls, retention, DeleteRecords,
-// clean restarts) is repeated with the n-th operation failing, for every n, until none fails; power cuts are
-// drawn several times per n. The rule is the same everywhere: what was said to be flushed is readable, byte
-// for byte, at the same offsets, and the partition goes on.
+// Partitions under failing disks and lost power: one scripted life (appends, syncs, rolls,
+// retention, DeleteRecords, clean restarts) is repeated with the n-th operation failing, for every
+// n, until none fails; power cuts are drawn several times per n. The rule is the same everywhere:
+// what was said to be flushed is readable, byte for byte, at the same offsets, and the partition
+// goes on.
 //
 // The last test proves that the others can see: without syncs the same cuts must lose data.
 #include <stdarg.h>
@@ -90,7 +91,8 @@ static const char *judge(struct rig *r)
     return NULL;
 }
 
-// The newest five batches again: each is a duplicate with its old offset, whatever happened in between.
+// The newest five batches again: each is a duplicate with its old offset, whatever happened in
+// between.
 static void expect_duplicates(struct rig *r)
 {
     int64_t end = partition_end(r->p);
@@ -196,7 +198,8 @@ static void each_fault(enum fs_fault kind)
 
 static void test_io_error_at_every_operation(void **state)
 {
-    // Case 8: a failed operation stops the partition or the opening; a restart serves what was flushed.
+    // Case 8: a failed operation stops the partition or the opening; a restart serves what was
+    // flushed.
     (void)state;
     each_fault(FS_FAULT_EIO);
 }
@@ -261,9 +264,66 @@ static void test_failed_sync_is_final(void **state)
     rig_deinit(&r);
 }
 
+static void test_failpoints(void **state)
+{
+    // Each named step may fail at each passage; what was flushed survives.
+    static const char *const points[] = {"before_log_fsync", "after_append", "roll_created",
+                                         "recover_step", "retention_unlink"};
+    char spec[64];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(points); i++)
+        for (int at = 1; at < 14; at += 2) {
+            struct rig r;
+            given_rig(&r, seed);
+            snprintf(spec, sizeof spec, "%s=eio@%d", points[i], at);
+            failpoint_arm(spec);
+            live(&r);
+            rig_close(&r);
+            failpoint_arm(NULL);
+            expect_recovered(&r, at, i);
+            rig_deinit(&r);
+        }
+}
+
+static void test_no_memory(void **state)
+{
+    // Any allocation that may be refused is refused once: opening and reading answer with ENOMEM,
+    // nothing leaks.
+    bool fired = true;
+
+    (void)state;
+    for (int64_t n = 0; fired; n++) {
+        struct rig r;
+        struct buf out = BUF_EMPTY;
+        int64_t next, offset, found;
+        given_rig(&r, seed);
+        assert_int_equal(rig_open(&r), 0);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(rig_append(&r), 0);
+        assert_int_equal(rig_sync(&r), 0);
+        rig_close(&r);
+        heap_fault_arm(n, false);
+        int rc = rig_open(&r);
+        assert_true(rc == 0 || rc == LEAT_ENOMEM);
+        if (rc == 0)
+            rc = partition_read(r.p, 5, INT64_MAX, 5000, &out, &next, &r.e);
+        if (rc == 0)
+            rc = partition_find_time(r.p, r.clock.wall - 20, INT64_MAX, &offset, &found, &r.e);
+        assert_true(rc == 0 || rc == LEAT_ENOMEM);
+        fired = heap_fault_fired();
+        heap_fault_arm(-1, false);
+        buf_deinit(&out);
+        rig_close(&r);
+        expect_recovered(&r, n, 0);
+        rig_deinit(&r);
+    }
+}
+
 static void test_control_without_sync(void **state)
 {
-    // Negative control: with syncs left out the same cuts lose acked data, or else these tests are blind.
+    // Negative control: with syncs left out the same cuts lose acked data, or else these tests are
+    // blind.
     int lost = 0, cuts = 0;
 
     (void)state;
@@ -291,6 +351,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_space_at_every_operation),
         cmocka_unit_test(test_space_comes_back),
         cmocka_unit_test(test_failed_sync_is_final),
+        cmocka_unit_test(test_failpoints),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_control_without_sync),
     };
 

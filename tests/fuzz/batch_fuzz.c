@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Record batches from a stranger, read to the end: any bytes give records or an error, within the cap. The checksum
-// is set right first, so that the fuzzer spends its time behind it.
+// Record batches from a stranger, read to the end: any bytes give records or an error, within the
+// cap. The checksum is set right first, so that the fuzzer spends its time behind it.
 #include <stddef.h>
 #include <stdint.h>
 

@@ -2,12 +2,13 @@
 //
 // Inodes and names are kept apart, as on a disk:
 //
-//   inode   live bytes, durable bytes, and the unsynced changes that lead from the second to the first
-//   name    path -> inode, in a live table; a list of name changes since each folder's last sync leads there from
-//           the durable table
+//   inode   live bytes, durable bytes, and the unsynced changes that lead from the second to the
+//           first
+//   name    path -> inode, in a live table; a list of name changes since each folder's last sync
+//           leads there from the durable table
 //
-// A crash replays for each file a random part of its changes, for each folder a random prefix of its name changes
-// (journals keep the order of those), over the durable state.
+// A crash replays for each file a random part of its changes, for each folder a random prefix of
+// its name changes (journals keep the order of those), over the durable state.
 #include "tests/support/fs_fake.h"
 
 #include <pthread.h>
@@ -64,7 +65,7 @@ static struct fs_fake *fake_of(struct fs *fs)
     return container_of(fs, struct fs_fake, base);
 }
 
-// --- faults ---------------------------------------------------------------------------------------------
+// --- faults --------------------------------------------------------------------------------------
 
 static int fault_code(struct fs_fake *f)
 {
@@ -112,7 +113,7 @@ int64_t fs_fake_ops(const struct fs_fake *f)
     return f->ops;
 }
 
-// --- bytes ----------------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 static void bytes_resize(struct buf *b, size_t n)
 {
@@ -164,7 +165,7 @@ static void changes_clear(struct inode *i, bool apply)
     }
 }
 
-// --- names ----------------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 static struct name *name_find(struct link *table, const char *path)
 {
@@ -236,7 +237,7 @@ static bool move_in_dir(const struct move *m, const char *dir)
     return in_dir(m->to != NULL ? m->to : m->from, dir);
 }
 
-// --- hooks ----------------------------------------------------------------------------------------------
+// --- hooks ---------------------------------------------------------------------------------------
 
 static struct inode *inode_new(struct fs_fake *f)
 {
@@ -464,7 +465,7 @@ static int fake_fd(struct fs *fs, struct fs_file *file)
     return -1;
 }
 
-// --- power ----------------------------------------------------------------------------------------------
+// --- power ---------------------------------------------------------------------------------------
 
 enum { KEEP_NONE, KEEP_ALL, KEEP_SOME };
 
@@ -527,10 +528,15 @@ static void moves_crash(struct fs_fake *f, struct random *r, bool drop)
     }
 }
 
+static void names_clear(struct link *table)
+{
+    while (!list_empty(table))
+        name_remove(table, container_of(table->next, struct name, link)->path);
+}
+
 static void names_copy(struct link *from, struct link *to)
 {
-    while (!list_empty(to))
-        name_remove(to, container_of(to->next, struct name, link)->path);
+    names_clear(to);
     for (struct link *l = from->next; l != from; l = l->next) {
         struct name *n = container_of(l, struct name, link);
         name_add(to, n->path, n->inode);
@@ -552,7 +558,7 @@ void fs_fake_crash(struct fs_fake *f, uint64_t seed)
     names_copy(&f->durable_names, &f->names);
 }
 
-// --- fixtures -------------------------------------------------------------------------------------------
+// --- fixtures ------------------------------------------------------------------------------------
 
 struct buf *fs_fake_contents(struct fs_fake *f, const char *path)
 {
@@ -629,10 +635,8 @@ void fs_fake_free(struct fs_fake *f)
 
     if (f == NULL)
         return;
-    while (!list_empty(&f->names))
-        name_remove(&f->names, container_of(f->names.next, struct name, link)->path);
-    while (!list_empty(&f->durable_names))
-        name_remove(&f->durable_names, container_of(f->durable_names.next, struct name, link)->path);
+    names_clear(&f->names);
+    names_clear(&f->durable_names);
     while (!list_empty(&f->moves))
         move_free(container_of(f->moves.next, struct move, link));
     while ((l = list_pop(&f->inodes)) != NULL) {

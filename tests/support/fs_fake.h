@@ -2,13 +2,15 @@
 //
 // A file system in memory that fails on demand and loses power.
 //
-// What is written goes to the live view at once and to a list of unsynced changes; sync moves a file's changes to
-// its durable view, sync_dir a folder's entries. At a power cut each unsynced write is kept, dropped or torn by
-// 512-byte sectors, and each folder forgets a tail of its unsynced creates, renames and unlinks; what is
-// left becomes the live view and the same object can be opened again.
+// What is written goes to the live view at once and to a list of unsynced changes; sync moves a
+// file's changes to its durable view, sync_dir a folder's entries. At a power cut each unsynced
+// write is kept, dropped or torn by 512-byte sectors, and each folder forgets a tail of its
+// unsynced creates, renames and unlinks; what is left becomes the live view and the same object can
+// be opened again.
 //
-// Operations are counted from the last arming: open for writing, write, truncate, sync, sync_dir, rename,
-// unlink, mkdir. The n-th (from 0) fails as asked; FS_FAULT_POWER fails it and everything after it.
+// Operations are counted from the last arming: open for writing, write, truncate, sync, sync_dir,
+// rename, unlink, mkdir. The n-th (from 0) fails as asked; FS_FAULT_POWER fails it and everything
+// after it.
 #ifndef LEAT_TESTS_FS_FAKE_H
 #define LEAT_TESTS_FS_FAKE_H
 
@@ -35,7 +37,8 @@ void fs_fake_arm(struct fs_fake *f, int64_t n, enum fs_fault kind);
 bool fs_fake_fired(const struct fs_fake *f);
 int64_t fs_fake_ops(const struct fs_fake *f);
 
-// Power off and on. All files must be closed. seed 0 drops everything unsynced; else as drawn from the seed.
+// Power off and on. All files must be closed. seed 0 drops everything unsynced; else as drawn from
+// the seed.
 void fs_fake_crash(struct fs_fake *f, uint64_t seed);
 
 // Test fixtures' hands on the live and durable bytes alike; NULL when there is no such file.

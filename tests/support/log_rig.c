@@ -83,19 +83,20 @@ int rig_append_built(struct rig *r, struct bytes batch, struct append_result *re
 {
     struct batch_header h;
     uint8_t *copy = heap_alloc(batch.n);
+    int64_t end = partition_end(r->p);
     int rc = batch_read(batch, &h, &r->e);
 
     ASSERT(rc == 0);
     memcpy(copy, batch.p, batch.n);
     rc = partition_append(r->p, copy, &h, result, &r->e);
-    if (rc != 0 || result->duplicate) {
+    if (partition_end(r->p) == end) { // an append that fails after its write may have gone in
         heap_free(copy);
         return rc;
     }
     r->batches = heap_realloc(r->batches, sizeof *r->batches * (r->n_batches + 1));
     r->batches[r->n_batches++] = (struct rig_batch){result->base_offset, result->end_offset,
                                                     h.base_timestamp, bytes_of(copy, batch.n)};
-    return 0;
+    return rc;
 }
 
 int rig_append(struct rig *r)
@@ -127,7 +128,9 @@ void rig_accept_end(struct rig *r)
     int64_t offset;
 
     forget_from(r, partition_end(r->p));
-    r->sequence = partition_producer(r->p, RIG_PRODUCER, &epoch, &last, &offset) == 0 ? last + 1 : 0;
+    r->sequence = 0;
+    if (partition_producer(r->p, RIG_PRODUCER, &epoch, &last, &offset) == 0)
+        r->sequence = last + 1;
     r->acked = partition_end(r->p);
 }
 

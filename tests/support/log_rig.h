@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A partition over the fake file system, with a model beside it: every batch that was appended, byte for byte, and
-// how far the partition said that it was durable. After any crash the model is the judge.
+// A partition over the fake file system, with a model beside it: every batch that was appended,
+// byte for byte, and how far the partition said that it was durable. After any crash the model is
+// the judge.
 #ifndef LEAT_TESTS_LOG_RIG_H
 #define LEAT_TESTS_LOG_RIG_H
 
@@ -47,7 +48,8 @@ int rig_append(struct rig *r) LEAT_CHECKED;
 int rig_sync(struct rig *r) LEAT_CHECKED;
 // What the model holds at or above the recovered end is forgotten; the sequence follows the log.
 void rig_accept_end(struct rig *r);
-// Every offset from start to `upto` reads back as the model's bytes. 0, or the first offset that does not, plus 1.
+// Every offset from start to `upto` reads back as the model's bytes. 0, or the first offset that
+// does not, plus 1.
 int64_t rig_compare(struct rig *r, int64_t upto);
 
 #endif

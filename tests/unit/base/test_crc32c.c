@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC-32C: known vectors, and the three implementations against each other at every size around their seams.
+// CRC-32C: known vectors, and the three implementations against each other at every size around
+// their seams.
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>

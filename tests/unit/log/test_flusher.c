@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The flusher over the real file system, with appenders, readers and retention beside it: what is acked is there,
-// waiting ends, nothing is called after it was unwatched. Also meant for the thread sanitizer.
+// The flusher over the real file system, with appenders, readers and retention beside it: what is
+// acked is there, waiting ends, nothing is called after it was unwatched. Also meant for the thread
+// sanitizer.
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -182,14 +183,15 @@ static void *read_many(void *arg)
 
 static void test_threads(void **state)
 {
-    // Two appenders and a reader that also retains, per partition: every append becomes visible, in order.
+    // Two appenders and a reader that also retains, per partition: every append becomes visible, in
+    // order.
     struct fixture *fx = *state;
     struct worker w[PARTITIONS * 3];
 
     for (int i = 0; i < PARTITIONS * 3; i++) {
         w[i] = (struct worker){.fx = fx, .p = fx->p[i / 3]};
-        assert_int_equal(pthread_create(&w[i].thread, NULL, i % 3 == 2 ? read_many : append_many, &w[i]),
-                         0);
+        void *(*run)(void *) = i % 3 == 2 ? read_many : append_many;
+        assert_int_equal(pthread_create(&w[i].thread, NULL, run, &w[i]), 0);
     }
     for (int i = 0; i < PARTITIONS * 3; i++)
         pthread_join(w[i].thread, NULL);
@@ -216,7 +218,8 @@ static void test_page_cache_mode(void **state)
 
 static void test_back_pressure(void **state)
 {
-    // Appending waits for the flusher instead of passing the bound on unsynced bytes; a batch above it goes alone.
+    // Appending waits for the flusher instead of passing the bound on unsynced bytes; a batch above
+    // it goes alone.
     struct fixture *fx = *state;
     struct batch_builder b;
     struct append_result r;

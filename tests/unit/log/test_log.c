@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partitions: what is appended reads back, by offset and by time; rolls, retention, reopening, damage.
+// Partitions: what is appended reads back, by offset and by time; rolls, retention, reopening,
+// damage.
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -105,7 +106,8 @@ static void read_random(struct rig *r)
 
 static void test_reads_match_model(void **state)
 {
-    // A read returns the whole batches from the one that holds the offset, below the limit, at least one.
+    // A read returns the whole batches from the one that holds the offset, below the limit, at
+    // least one.
     struct rig *r = *state;
 
     append_many(r, 300);
@@ -139,7 +141,8 @@ static void model_first_at(struct rig *r, int64_t timestamp, int64_t limit, int6
 
 static void test_time_lookup(void **state)
 {
-    // ListOffsets by time finds the first record, not batch, at or after the timestamp, below the limit.
+    // ListOffsets by time finds the first record, not batch, at or after the timestamp, below the
+    // limit.
     struct rig *r = *state;
     int64_t begin = r->clock.wall - 60, offset, found, expected;
 
@@ -191,7 +194,8 @@ static void test_rolls(void **state)
 
 static void test_retention(void **state)
 {
-    // Retention drops whole segments from the front, keeps what is wanted, and start never moves back.
+    // Retention drops whole segments from the front, keeps what is wanted, and start never moves
+    // back.
     struct rig *r = *state;
     int64_t freed, start;
 
@@ -260,7 +264,8 @@ static const char *active_path(struct rig *r)
 
     for (size_t i = 0; fs_fake_name(r->fake, i) != NULL; i++) {
         const char *name = fs_fake_name(r->fake, i);
-        if (strcmp(name + strlen(name) - 4, ".log") == 0 && (last == NULL || strcmp(name, last) > 0))
+        bool log = strcmp(name + strlen(name) - 4, ".log") == 0;
+        if (log && (last == NULL || strcmp(name, last) > 0))
             last = name;
     }
     return last;
@@ -268,7 +273,8 @@ static const char *active_path(struct rig *r)
 
 static void test_torn_tail_everywhere(void **state)
 {
-    // Case 10: cut anywhere in the last 200 bytes, the tail goes back to the last whole batch and is counted.
+    // Case 10: cut anywhere in the last 200 bytes, the tail goes back to the last whole batch and
+    // is counted.
     struct rig *r = *state;
     struct buf *file;
     struct buf whole = BUF_EMPTY;
@@ -344,7 +350,8 @@ static void expect_leader_epoch_byte(struct rig *r, size_t at)
 
 static void test_corruption_is_not_cut(void **state)
 {
-    // Case 20: a flipped bit below the durable position makes the partition read-only, named, and cuts nothing.
+    // Case 20: a flipped bit below the durable position makes the partition read-only, named, and
+    // cuts nothing.
     struct rig *r = *state;
     struct err why;
     size_t size;
@@ -372,7 +379,8 @@ static void test_corruption_is_not_cut(void **state)
 
 static void test_damage_above_is_cut(void **state)
 {
-    // Case 21: the same damage above the durable position was never acked: it is cut, from its batch on.
+    // Case 21: the same damage above the durable position was never acked: it is cut, from its
+    // batch on.
     struct rig *r = *state;
     size_t at = 0;
 

@@ -30,8 +30,8 @@ static int teardown(void **state)
 }
 
 // One-letter records, the same bytes for the same arguments.
-static int send(struct rig *r, int64_t id, int16_t epoch, int32_t sequence, int n, const char *value,
-                struct append_result *result)
+static int send(struct rig *r, int64_t id, int16_t epoch, int32_t sequence, int n,
+                const char *value, struct append_result *result)
 {
     struct bytes out;
 
@@ -92,7 +92,8 @@ static void five_kept(struct rig *r, int64_t id, int32_t first)
 
 static void test_duplicates(void **state)
 {
-    // Cases 31, 32: the last five batches are recognised, also after a clean restart and after a kill.
+    // Cases 31, 32: the last five batches are recognised, also after a clean restart and after a
+    // kill.
     struct rig *r = *state;
 
     for (int i = 0; i < 7; i++)
@@ -111,7 +112,8 @@ static void test_duplicates(void **state)
 
 static void test_gaps_and_boundaries(void **state)
 {
-    // Cases 33, 34: a gap and a repeat with other boundaries are out of order, and nothing is appended.
+    // Cases 33, 34: a gap and a repeat with other boundaries are out of order, and nothing is
+    // appended.
     struct rig *r = *state;
 
     expect_appended(r, CLIENT, 0, 1);
@@ -134,7 +136,8 @@ static void test_first_sight(void **state)
 
 static void test_epochs(void **state)
 {
-    // Case 38: an older epoch is fenced; a newer one begins at 0 and forgets the batches of the old.
+    // Case 38: an older epoch is fenced; a newer one begins at 0 and forgets the batches of the
+    // old.
     struct rig *r = *state;
     struct append_result result;
 
@@ -184,8 +187,8 @@ static void test_fork(void **state)
 
 static void test_jobs_never_forget(void **state)
 {
-    // Cases 32, 36, 37: for a job's id anything at or below the last sequence is a duplicate, after expiry, after
-    // retention of every segment, after restarts.
+    // Cases 32, 36, 37: for a job's id anything at or below the last sequence is a duplicate, after
+    // expiry, after retention of every segment, after restarts.
     struct rig *r = *state;
     struct append_result result;
     int64_t freed;

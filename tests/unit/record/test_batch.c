@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Record batches and their codecs: what is built reads back, what is damaged is refused, what inflates stays
-// under its cap.
+// Record batches and their codecs: what is built reads back, what is damaged is refused, what
+// inflates stays under its cap.
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -175,7 +175,8 @@ static void test_cut_anywhere(void **state)
 
 static void test_every_bit_counts(void **state)
 {
-    // A flipped bit after the checksum is noticed; the two fields before it are the broker's to change.
+    // A flipped bit after the checksum is noticed; the two fields before it are the broker's to
+    // change.
     struct batch_builder b;
     struct batch_header h;
     struct bytes out;
@@ -305,7 +306,8 @@ static void test_bombs(void **state)
 
 static void test_snappy_forms(void **state)
 {
-    // Both snappy forms of the field are read: raw blocks and the xerial stream; a lying length is refused.
+    // Both snappy forms of the field are read: raw blocks and the xerial stream; a lying length is
+    // refused.
     static const uint8_t raw[] = {5, 4 << 2, 'h', 'e', 'l', 'l', 'o'};
     static const uint8_t liar[] = {0x80, 0x80, 0x80, 0x20, 0, 'x'}; // claims 64 MiB
     struct buf out = BUF_EMPTY;
