@@ -285,6 +285,21 @@ static void publish_flushed(struct partition *p, int64_t end, int64_t bytes)
     pthread_cond_broadcast(&p->flushed_moved);
 }
 
+// So that a crash need not walk the whole segment. Derived and unsynced: a failure is only traced.
+static void save_index(struct partition *p, struct segment *s, int64_t pos, int64_t end)
+{
+    struct buf out = BUF_EMPTY;
+    struct err e = {0};
+
+    pthread_mutex_lock(&p->lock);
+    segment_encode_index(s, pos, end, &out);
+    pthread_mutex_unlock(&p->lock);
+    if (segment_write_index(s, p->config.dir, buf_bytes(&out), &e) != 0)
+        trace(TRACE_WARN, "log", "the index of %s is not saved: %s", s->path, e.text);
+    s->index_saved = pos;
+    buf_deinit(&out);
+}
+
 int partition_sync_locked(struct partition *p, struct err *e)
 {
     struct err local = {0};
@@ -317,6 +332,8 @@ int partition_sync_locked(struct partition *p, struct err *e)
     p->checkpoint.pos = pos;
     if (p->bytes_flushed - p->checkpoint_bytes >= UNSYNCED_BYTES_MAX)
         rc = store_checkpoint(p, &local);
+    if (pos - s->index_saved >= INDEX_SAVE_BYTES)
+        save_index(p, s, pos, end);
 fail:
     if (rc != 0) {
         partition_degrade(p, PARTITION_FAILED, &local);

@@ -221,7 +221,7 @@ static void skip_verified(struct partition *p, struct segment *s, int64_t durabl
         index_deinit(&s->index);
         return;
     }
-    from = index_find_pos(&s->index, seal.size - UNSYNCED_BYTES_MAX);
+    from = index_find_pos(&s->index, seal.size - RECOVERY_VERIFY_BYTES);
     index_cut(&s->index, from.pos);
     if (from.pos == 0) {
         index_deinit(&s->index);

@@ -102,24 +102,41 @@ static char *index_path(const struct segment *s, const char *dir)
     return heap_printf("%s/%s", dir, name);
 }
 
-int segment_seal(struct segment *s, const char *dir, struct err *e)
+void segment_encode_index(const struct segment *s, int64_t pos, int64_t end_offset,
+                          struct buf *out)
 {
-    struct index_seal seal = {s->base_offset, s->end_offset, s->size, s->max_timestamp};
+    struct index_seal seal = {s->base_offset, end_offset, pos, s->max_timestamp};
+    struct index below = s->index;
+
+    while (below.n > 0 && below.entries[below.n - 1].pos >= pos)
+        below.n--;
+    index_encode(&below, &seal, out);
+}
+
+int segment_write_index(struct segment *s, const char *dir, struct bytes encoded, struct err *e)
+{
     struct fs_file *file;
-    struct buf out = BUF_EMPTY;
     char *path = index_path(s, dir);
     int rc = s->fs->open(s->fs, path, FS_WRITE, &file, e);
 
-    if (rc != 0)
-        goto done;
-    index_encode(&s->index, &seal, &out);
-    rc = s->fs->write(s->fs, file, out.p, out.n, 0, e);
-    if (rc == 0)
-        rc = s->fs->truncate(s->fs, file, (int64_t)out.n, e);
-    s->fs->close(s->fs, file);
-done:
-    buf_deinit(&out);
     heap_free(path);
+    if (rc != 0)
+        return rc;
+    rc = s->fs->write(s->fs, file, encoded.p, encoded.n, 0, e);
+    if (rc == 0)
+        rc = s->fs->truncate(s->fs, file, (int64_t)encoded.n, e);
+    s->fs->close(s->fs, file);
+    return rc;
+}
+
+int segment_seal(struct segment *s, const char *dir, struct err *e)
+{
+    struct buf out = BUF_EMPTY;
+    int rc;
+
+    segment_encode_index(s, s->size, s->end_offset, &out);
+    rc = segment_write_index(s, dir, buf_bytes(&out), e);
+    buf_deinit(&out);
     return rc;
 }
 

@@ -23,6 +23,7 @@ struct segment {
     int64_t born_ms;       // when its first batch came; 0 while empty
     struct index index;
     bool index_loaded;     // a sealed segment's index is read when it is first needed
+    int64_t index_saved;   // how far the active segment's index file reaches; the syncer's
     _Atomic int refs;
 };
 
@@ -41,6 +42,12 @@ void segment_note(struct segment *s, const struct batch_header *h, int64_t end_o
 
 // Writes the index file for what the segment holds now. Not synced; failure only costs a rebuild.
 int segment_seal(struct segment *s, const char *dir, struct err *e) LEAT_CHECKED;
+// The same in two steps, for an active segment: what lies below `pos`, where `end_offset` begins;
+// then the bytes to the file.
+void segment_encode_index(const struct segment *s, int64_t pos, int64_t end_offset,
+                          struct buf *out);
+int segment_write_index(struct segment *s, const char *dir, struct bytes encoded, struct err *e)
+    LEAT_CHECKED;
 // Reads the seal, and the entries if `ix` is not NULL. LEAT_ECORRUPT or LEAT_ENOTFOUND when there
 // is none.
 int segment_read_seal(struct segment *s, const char *dir, struct index_seal *seal, struct index *ix,

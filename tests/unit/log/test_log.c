@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "runtime/base/limits.h"
 #include "tests/support/log_rig.h"
 
 static uint64_t seed = 1;
@@ -181,7 +182,7 @@ static void test_rolls(void **state)
     append_many(r, 100);
     n = count_files(r, ".log");
     assert_true(n > 5);
-    assert_int_equal(count_files(r, ".index"), n - 1);
+    assert_in_range(count_files(r, ".index"), n - 1, n); // the active one may be saved too
     r->config.segment_ms = 1000;
     r->config.segment_bytes = 1 << 30;
     reopen(r);
@@ -339,6 +340,27 @@ static void flip(struct rig *r, const char *path, size_t at)
     buf_deinit(&copy);
 }
 
+static void damage_each(struct rig *r, const char *suffix, int how)
+{
+    char paths[64][128];
+    size_t n = 0;
+
+    for (size_t i = 0; fs_fake_name(r->fake, i) != NULL && n < 64; i++) {
+        const char *name = fs_fake_name(r->fake, i);
+        if (strstr(name, suffix) != NULL)
+            snprintf(paths[n++], sizeof paths[0], "%s", name);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t size = fs_fake_contents(r->fake, paths[i])->n;
+        if (how == 0)
+            fs_fake_remove(r->fake, paths[i]);
+        else if (how == 1)
+            flip(r, paths[i], random_below(&r->random, size));
+        else
+            fs_fake_set(r->fake, paths[i], bytes_of("", 0));
+    }
+}
+
 static void expect_leader_epoch_byte(struct rig *r, size_t at)
 {
     size_t pos = 0, i = 0;
@@ -363,6 +385,7 @@ static void test_corruption_is_not_cut(void **state)
     size = fs_fake_contents(r->fake, active_path(r))->n;
     for (size_t at = 0; at < size; at += 1 + size / 300) {
         flip(r, active_path(r), at);
+        damage_each(r, ".index", 0); // with it, only the last bytes would be looked at
         assert_int_equal(rig_open(r), 0);
         if (partition_state(r->p, &why) == PARTITION_READY) {
             expect_leader_epoch_byte(r, at); // outside the checksum, as Kafka made it
@@ -375,6 +398,30 @@ static void test_corruption_is_not_cut(void **state)
         assert_int_equal(fs_fake_contents(r->fake, active_path(r))->n, size);
         flip(r, active_path(r), at);
     }
+}
+
+static void test_opening_is_bounded(void **state)
+{
+    // A clean opening checks the last bytes alone; after a kill the saved index spares the rest.
+    struct rig *r = *state;
+    int64_t freed;
+
+    r->config.segment_bytes = 1 << 20;
+    reopen(r);
+    append_many(r, 100);
+    reopen(r);
+    assert_true(r->recovery.scanned_bytes < 3 * RECOVERY_VERIFY_BYTES);
+    expect_all(r);
+    append_many(r, 100);
+    assert_int_equal(partition_retain(r->p, &freed, &r->e), 0);
+    append_many(r, 2);
+    kill_partition(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_true(r->recovery.scanned_bytes < partition_bytes(r->p) / 4);
+    expect_all(r);
+    append_many(r, 50);
+    for (int i = 0; i < 300; i++)
+        read_random(r);
 }
 
 static void test_damage_above_is_cut(void **state)
@@ -415,6 +462,7 @@ static void test_corruption_serves_the_rest(void **state)
     for (int i = 0; i < 4; i++)
         at += r->batches[i].bytes.n;
     flip(r, active_path(r), at + 70);
+    damage_each(r, ".index", 0);
     assert_int_equal(rig_open(r), 0);
     assert_int_equal(partition_state(r->p, NULL), PARTITION_READ_ONLY);
     assert_int_equal(partition_read(r->p, r->batches[7].base, INT64_MAX, 1, &out, &next, &r->e), 0);
@@ -466,27 +514,6 @@ static void test_missing_pieces(void **state)
     assert_int_equal(partition_state(r->p, NULL), PARTITION_READY);
     expect_all(r);
     buf_deinit(&kept);
-}
-
-static void damage_each(struct rig *r, const char *suffix, int how)
-{
-    char paths[64][128];
-    size_t n = 0;
-
-    for (size_t i = 0; fs_fake_name(r->fake, i) != NULL && n < 64; i++) {
-        const char *name = fs_fake_name(r->fake, i);
-        if (strstr(name, suffix) != NULL)
-            snprintf(paths[n++], sizeof paths[0], "%s", name);
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t size = fs_fake_contents(r->fake, paths[i])->n;
-        if (how == 0)
-            fs_fake_remove(r->fake, paths[i]);
-        else if (how == 1)
-            flip(r, paths[i], random_below(&r->random, size));
-        else
-            fs_fake_set(r->fake, paths[i], bytes_of("", 0));
-    }
 }
 
 static void test_derived_files_are_rebuilt(void **state)
@@ -552,6 +579,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_torn_tail_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zero_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_is_not_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_opening_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_above_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_serves_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_pieces, setup, teardown),
