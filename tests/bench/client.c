@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client of every broker figure: one librdkafka producer or consumer, acks=all, batches up to 1
+// MB.
+//
+//   bench_client produce HOST:PORT TOPIC COUNT SIZE       records per second
+//   bench_client consume HOST:PORT TOPIC COUNT SIZE
+//   bench_client latency HOST:PORT TOPIC COUNT SIZE       one record at a time: p50 and p99 in
+//   microseconds bench_client telemetry HOST:PORT TOPIC COUNT KEYS     JSON events over KEYS keys,
+//   for the jobs
+//
+// Prints one number per line, "name value", which the runner reads.
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "runtime/base/heap.h"
+#include "tests/bench/bench.h"
+
+static long delivered, failed;
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+    (void)rk;
+    (void)opaque;
+    if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        failed++;
+    else
+        delivered++;
+}
+
+static void set(rd_kafka_conf_t *c, const char *name, const char *value)
+{
+    char text[256];
+
+    if (rd_kafka_conf_set(c, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) {
+        fprintf(stderr, "bench: %s\n", text);
+        exit(1);
+    }
+}
+
+static rd_kafka_t *connect_as(rd_kafka_type_t type, const char *brokers, const char *linger_ms)
+{
+    rd_kafka_conf_t *c = rd_kafka_conf_new();
+    char text[256];
+    rd_kafka_t *rk;
+
+    set(c, "bootstrap.servers", brokers);
+    if (type == RD_KAFKA_PRODUCER) {
+        set(c, "linger.ms", linger_ms);
+        set(c, "batch.num.messages", "100000");
+        set(c, "batch.size", "1000000");
+        set(c, "queue.buffering.max.messages", "1000000");
+        set(c, "queue.buffering.max.kbytes", "1000000");
+        set(c, "acks", "all");
+        rd_kafka_conf_set_dr_msg_cb(c, on_delivery);
+    } else {
+        set(c, "group.id", "bench");
+        set(c, "enable.auto.commit", "false");
+        set(c, "queued.min.messages", "1000000");
+        set(c, "queued.max.messages.kbytes", "400000");
+        set(c, "fetch.message.max.bytes", "4000000");
+        set(c, "auto.offset.reset", "earliest");
+    }
+    rk = rd_kafka_new(type, c, text, sizeof text);
+    if (rk == NULL) {
+        fprintf(stderr, "bench: %s\n", text);
+        exit(1);
+    }
+    return rk;
+}
+
+static void await(rd_kafka_t *rk, long n)
+{
+    uint64_t limit = bench_now_ns() + 120000000000u;
+
+    while (delivered + failed < n && bench_now_ns() < limit)
+        rd_kafka_poll(rk, 20);
+    if (failed > 0 || delivered < n) {
+        fprintf(stderr, "bench: %ld of %ld records were acknowledged, %ld failed\n", delivered, n,
+                failed);
+        exit(1);
+    }
+}
+
+// Connects and learns the metadata before the clock starts.
+static void warm_up(rd_kafka_t *rk, rd_kafka_topic_t *t, const char *payload, size_t size)
+{
+    rd_kafka_produce(t, 0, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)payload, size, NULL, 0, NULL);
+    await(rk, 1);
+    delivered = 0;
+}
+
+static void enqueue(rd_kafka_t *rk, rd_kafka_topic_t *t, const char *payload, size_t size)
+{
+    while (rd_kafka_produce(t, 0, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)payload, size, NULL, 0,
+                            NULL) == -1)
+        rd_kafka_poll(rk, 5);
+}
+
+static void produce(const char *brokers, const char *topic, long n, size_t size)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "5");
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+    char *payload = heap_alloc(size);
+    uint64_t seed = 4, start;
+
+    for (size_t i = 0; i < size; i++)
+        payload[i] = (char)('a' + bench_random(&seed) % 26);
+    warm_up(rk, t, payload, size);
+    start = bench_now_ns();
+    for (long i = 0; i < n; i++) {
+        enqueue(rk, t, payload, size);
+        if (i % 256 == 0)
+            rd_kafka_poll(rk, 0);
+    }
+    await(rk, n);
+    printf("rate %.0f\n", (double)n * 1e9 / (double)(bench_now_ns() - start));
+    heap_free(payload);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
+static void consume(const char *brokers, const char *topic, long n)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_CONSUMER, brokers, NULL);
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    static rd_kafka_message_t *messages[10000];
+    uint64_t start = 0, limit = bench_now_ns() + 120000000000u;
+    long got = 0;
+
+    rd_kafka_consume_start_queue(t, 0, RD_KAFKA_OFFSET_BEGINNING, q);
+    while (got < n && bench_now_ns() < limit) {
+        ssize_t k = rd_kafka_consume_batch_queue(q, 200, messages, 10000);
+        if (k > 0 && start == 0)
+            start = bench_now_ns();
+        for (ssize_t i = 0; i < k; i++) {
+            got += messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+            rd_kafka_message_destroy(messages[i]);
+        }
+    }
+    printf("rate %.0f\n", got < n ? 0.0 : (double)got * 1e9 / (double)(bench_now_ns() - start));
+    rd_kafka_consume_stop(t, 0);
+    rd_kafka_queue_destroy(q);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
+static void latency(const char *brokers, const char *topic, long n, size_t size)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "0");
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+    char *payload = heap_zalloc(size);
+    double *us = heap_alloc((size_t)n * sizeof *us);
+
+    warm_up(rk, t, payload, size);
+    for (long i = -200; i < n; i++) {
+        uint64_t start = bench_now_ns();
+        delivered = 0;
+        enqueue(rk, t, payload, size);
+        while (delivered == 0 && failed == 0)
+            rd_kafka_poll(rk, 100);
+        if (i >= 0)
+            us[i] = (double)(bench_now_ns() - start) / 1e3;
+    }
+    printf("p50_us %.1f\n", bench_quantile(us, (size_t)n, 0.5));
+    printf("p99_us %.1f\n", bench_quantile(us, (size_t)n, 0.99));
+    heap_free(us);
+    heap_free(payload);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
+// One event of about 150 bytes; event time moves on by 1 s per 1000 events.
+static int event_text(char *out, size_t cap, uint64_t *seed, long i, unsigned keys)
+{
+    static const char *const states[] = {"ok", "ok", "ok", "warn", "fault"};
+    unsigned device = (unsigned)(bench_random(seed) % keys);
+    double temp = 15 + (double)(bench_random(seed) % 2000) / 100;
+    double humidity = 30 + (double)(bench_random(seed) % 5000) / 100;
+
+    return snprintf(out, cap,
+                    "{\"device\":\"sensor-%07u\",\"site\":\"plant-%02u\",\"ts\":%lld,\"temp\":%.2f,"
+                    "\"hum\":%.2f,\"status\":\"%s\",\"seq\":%ld,\"rssi\":-%u}",
+                    device, device % 50, 1767225600000LL + i, temp, humidity,
+                    states[bench_random(seed) % 5], i, (unsigned)(40 + bench_random(seed) % 50));
+}
+
+static void telemetry(const char *brokers, const char *topic, long n, unsigned keys)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "5");
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+    uint64_t seed = 7;
+    char text[512];
+
+    for (long i = 0; i < n; i++) {
+        int size = event_text(text, sizeof text, &seed, i, keys);
+        enqueue(rk, t, text, (size_t)size);
+        if (i % 256 == 0)
+            rd_kafka_poll(rk, 0);
+    }
+    await(rk, n);
+    printf("records %ld\n", n);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fprintf(stderr,
+                "usage: bench_client produce|consume|latency|telemetry HOST:PORT TOPIC COUNT "
+                "SIZE|KEYS\n");
+        return 2;
+    }
+    long n = strtol(argv[4], NULL, 10);
+    size_t size = (size_t)strtol(argv[5], NULL, 10);
+    if (strcmp(argv[1], "produce") == 0)
+        produce(argv[2], argv[3], n, size);
+    else if (strcmp(argv[1], "consume") == 0)
+        consume(argv[2], argv[3], n);
+    else if (strcmp(argv[1], "latency") == 0)
+        latency(argv[2], argv[3], n, size);
+    else
+        telemetry(argv[2], argv[3], n, (unsigned)size);
+    return 0;
+}
