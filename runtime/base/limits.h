@@ -47,7 +47,7 @@
     (8 * 1024 * 1024) // of one partition: append waits for the flusher; torn-tail bound
 #define INDEX_INTERVAL_BYTES 4096
 #define INDEX_SAVE_BYTES (64 * 1024 * 1024) // synced between savings: bounds what a crash scans
-#define RECOVERY_VERIFY_BYTES (256 * 1024)  // below the durable position, checksummed at every opening
+#define RECOVERY_VERIFY_BYTES (256 * 1024) // below the durable position, at every opening
 #endif
 #define PRODUCER_BATCHES_KEPT 5 // ProducerStateEntry.NUM_BATCHES_TO_RETAIN
 // Producer ids from here up belong to jobs: never expire, refused from the network.
