@@ -28,11 +28,10 @@ int plan_refuse(const struct plan *p, int line, struct err *e, const char *fmt, 
 
 int plan_error(const struct plan *p, const struct plan_node *n, int line, struct err *e)
 {
-    err_wrap(e, LEAT_ELOAD, "%s:%d: in %s", p->file, line > 0 ? line : n->line,
-             node_kind_name(n->kind));
     if (e != NULL)
-        e->code = LEAT_ELOAD;
-    return LEAT_ELOAD;
+        e->code = LEAT_ELOAD; // first: wrapping keeps the cause of an equal code only
+    return err_wrap(e, LEAT_ELOAD, "%s:%d: in %s", p->file, line > 0 ? line : n->line,
+                    node_kind_name(n->kind));
 }
 
 void plan_warn(struct plan *p, int line, const char *fmt, ...)

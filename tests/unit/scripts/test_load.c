@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Job files to plans: what a good file means, and what a bad one is told.
+#include "tests/unit/scripts/support.h"
+
+#include "runtime/engine/plan.h"
+
+struct refused {
+    const char *text, *error; // the error exactly, or its beginning where it ends in "..."
+};
+
+#define JOB "job 'j' { version = 1 }\n"
+
+static const struct refused refusals[] = {
+    {"frm 'a'", "jobs/t.lua:1: unknown name 'frm' (did you mean 'from'?)"},
+    {"x = 1", "jobs/t.lua:1: 'x' would be a global, which a job does not have: write 'local x = "
+              "...'"},
+    {"job 'j' {", "jobs/t.lua:1: unexpected symbol near <eof>"},
+    {"\27Lua", "jobs/t.lua..."},
+    {"", "jobs/t.lua:1: no job is declared: job \"name\" { version = 1 }"},
+    {"job 'A b'", "jobs/t.lua:1: job \"A b\": a name is a-z, 0-9, '.', '_' and '-', and does not "
+                  "start with a dot"},
+    {"job '.a'", "jobs/t.lua:1: job \".a\": ..."},
+    {"job 'j' { version = 0 }", "jobs/t.lua:1: in job: version: must be a whole number from 1 up"},
+    {"job 'j' { versoin = 1 }",
+     "jobs/t.lua:1: unknown option 'versoin' of job (did you mean 'version'?)"},
+    {"job 'j' { rebuild = {} }",
+     "jobs/t.lua:1: option 'rebuild' of job is not supported by this version"},
+    {JOB "job 'k'", "jobs/t.lua:2: a file is one job: it is \"j\" already (line 1)"},
+    {JOB, "jobs/t.lua:1: the job reads nothing: from \"topic\" ..."},
+    {JOB "from 'a' { disorer = '5s' }",
+     "jobs/t.lua:2: unknown option 'disorer' of from (did you mean 'disorder'?)"},
+    {JOB "from 'a' { disorder = '5 parsecs' }",
+     "jobs/t.lua:2: in from: '5 parsecs' is not a duration; write \"1h30m\", \"500ms\", \"7d\""},
+    {JOB "from 'a' { format = 'jsn' }",
+     "jobs/t.lua:2: in from: unknown format 'jsn' (did you mean 'json'?)"},
+    {JOB "from 'a' { schema = 's' }",
+     "jobs/t.lua:2: option 'schema' of from is not supported by this version"},
+    {JOB "from 'a'\n  :wher 'x > 1'\n  :to 'b'",
+     "jobs/t.lua:3: a stream has no method 'wher' (did you mean 'where'?)"},
+    {JOB "from 'a'\n\n  :process {}", "jobs/t.lua:4: :process is not supported by this version"},
+    {JOB "from 'a' :flatmap(function() end)",
+     "jobs/t.lua:2: :flatmap is not supported by this version"},
+    {JOB "from 'a' :dedupe {}", "jobs/t.lua:2: :dedupe is not supported by this version"},
+    {JOB "from 'a' :by 'k' :window { gap = '1m' }",
+     "jobs/t.lua:2: a session window (gap) is not supported by this version"},
+    {JOB "from 'a' :by 'k' :window { last = '1m' }",
+     "jobs/t.lua:2: a look-back window (last) is not supported by this version"},
+    {JOB "from 'a' :by 'k' :window { size = '1m', every = '2m' }",
+     "jobs/t.lua:2: in window: every is longer than size, so records would fall between"},
+    {JOB "from 'a' :by 'k' :aggregate { p = quantile(0.9, 'x') }",
+     "jobs/t.lua:2: quantile is not supported by this version"},
+    {JOB "from 'a' :by 'k' :aggregate { p = 'x' }",
+     "jobs/t.lua:2: in aggregate: write name = count(), name = avg \"field\", ..."},
+    {JOB "from 'a' :by 'k' :aggregate { p = avg() }",
+     "jobs/t.lua:2: avg wants an expression: avg \"field\""},
+    {JOB "from 'a' :by 'k' :aggregate { n = count() } :to 'b'",
+     "jobs/t.lua:2: an aggregate is a table, which changes: ..."},
+    {JOB "from 'a' :by 'k' :aggregate { n = count() } :final()",
+     "jobs/t.lua:2: :final() needs a window: without one nothing ever closes"},
+    {JOB "from 'a' :by 'k' :window { size = '1m' } :late() :to 'b'",
+     "jobs/t.lua:2: :late() needs an :aggregate on its window"},
+    {JOB "from.outbox { sqlite = 'x' }",
+     "jobs/t.lua:2: from.outbox is not supported by this version"},
+    {JOB "local s = schema 'x'", "jobs/t.lua:2: schema is not supported by this version"},
+    {JOB "from 'a' :where 'x >' :to 'b'", "jobs/t.lua:2: in where: expression \"x >\": ..."},
+    {JOB "from 'a' :where {} ", "jobs/t.lua:2: in where: an expression is a text, a function or a "
+                                "constant, not a table"},
+    {JOB "from 'a' :select { 'a + 1' } :to 'b'",
+     "jobs/t.lua:2: in select: field 1 needs a name: name = \"a + 1\""},
+    {JOB "from 'a' :select { 'x', x = 'y' } :to 'b'",
+     "jobs/t.lua:2: in select: the field 'x' is there twice"},
+    {JOB "from 'a' :map 'x'", "jobs/t.lua:2: :map wants a function(value, ctx), not a string"},
+    {JOB "from 'a' :to('b', { kye = 'x' })",
+     "jobs/t.lua:2: unknown option 'kye' of to (did you mean 'key'?)"},
+    {JOB "from 'a' :into 'orders'", "jobs/t.lua:2: unknown table 'orders'"},
+    {JOB "local o = table 'orders' [[id text primary key]]\nfrom 'a' :into 'ordres'",
+     "jobs/t.lua:3: unknown table 'ordres' (did you mean 'orders'?)"},
+    {JOB "local o = table 'o' [[id text primary key]] { ttl = '1d' }",
+     "jobs/t.lua:2: option 'ttl' of table is not supported by this version"},
+    {JOB "local o = table 'o'", "jobs/t.lua:2: table \"o\" has no columns: ..."},
+    {JOB "local o = table 'o' [[id text primary key]]\no:put { id = 'x' }\nfrom 'a' :to 'b'",
+     "jobs/t.lua:3: o:put is an action: it belongs into a :match"},
+    {JOB "local o = table 'o' [[id text primary key]]\no:changes()",
+     "jobs/t.lua:3: :changes is not supported by this version"},
+    {JOB "local o = table 'o' [[id text primary key]]\no:putt {}",
+     "jobs/t.lua:3: a table has no method 'putt' (did you mean 'put'?)"},
+    {JOB "from 'a' :match 'type'", "jobs/t.lua:2: :match has no cases: ..."},
+    {JOB "from 'a' :match 'type' { X = 1 }",
+     "jobs/t.lua:2: in match: X: want an action (orders:put {...}), a list of them, or a function"},
+    {JOB "local n = 0\nfrom 'a' :map(function(v)\n  n = n + 1\n  return v\nend)",
+     "jobs/t.lua:4: 'n' is changed here but is lost on restart: keep it in a table of the job"},
+    {JOB "local n = {}\nfrom 'a' :map(function(v)\n  n.x = 1\nend)",
+     "jobs/t.lua:4: 'n' is changed here but is lost on restart: keep it in a table of the job"},
+    {JOB "from 'a' :map(function(v)\n  y = 1\nend)",
+     "jobs/t.lua:3: a global is changed here, which a job does not have: use a local"},
+    {JOB "local n = 0\nlocal function inc() n = n + 1 end\nfrom 'a' :map(function(v) inc() end)",
+     "jobs/t.lua:3: 'n' is changed here but is lost on restart: keep it in a table of the job"},
+    {JOB "local limit = param('limit')",
+     "jobs/t.lua:2: parameter 'limit' has no default: give it with -p limit=..."},
+    {JOB "query 'q' { params = { a = 'tekst' }, sql = 'select 1' }",
+     "jobs/t.lua:2: in query: parameter a: \"tekst\" is not a type"},
+    {JOB "local m = require 'money'", "jobs/t.lua:2: require is not available here: there is no "
+                                      "lib folder"},
+    {JOB "while true do end", "runs longer than its time limit"},
+};
+
+static void expect_error(const char *got, const char *want, const char *text)
+{
+    size_t n = strlen(want);
+    bool prefix = n > 3 && strcmp(want + n - 3, "...") == 0 && want[n - 4] != '"';
+
+    if (strcmp(got, want) == 0 || (prefix && strncmp(got, want, n - 3) == 0))
+        return;
+    fail_msg("\n%s\ngot:  %s\nwant: %s", text, got, want);
+}
+
+static int load(struct plan **p, const char *text, const char *const *params, struct err *e)
+{
+    struct script_options o = {.file = "jobs/t.lua", .text = bytes_str(text), .params = params};
+
+    return script_load(p, &o, e);
+}
+
+// A file that cannot be a job is refused with its file, its line and what to write instead.
+static void test_refusals(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct plan *p = NULL;
+        struct err e = {0};
+        int rc = load(&p, refusals[i].text, NULL, &e);
+
+        if (rc == 0)
+            fail_msg("loaded: %s", refusals[i].text);
+        expect_error(e.text, refusals[i].error, refusals[i].text);
+    }
+}
+
+static const char stock[] =
+    "job 'stock' {\n"
+    "  version = 3,\n"
+    "  errors = { retry = { '1s', '1m' }, park = 'record', dead = 'stock.dead', limit = 7 },\n"
+    "  commit = { records = 10, every = '20ms' },\n"
+    "}\n"
+    "local low = param('low', 5)\n"
+    "local parts = table 'parts' [[\n"
+    "  id text primary key, name text not null, n integer not null default 0\n"
+    "]] { index = { 'name', 'n desc' } }\n"
+    "local moves = from 'stock.moves' { time = 'at', disorder = '5s', idle = false }\n"
+    "moves:match 'kind' {\n"
+    "  Added = { parts:put { id = 'part', name = 'name' }, parts:add('part', { n = 'qty' }) },\n"
+    "  Taken = function(e, ctx)\n"
+    "    ctx.db.parts:add(e.part, { n = -e.qty })\n"
+    "    return { part = e.part, low = low }\n"
+    "  end,\n"
+    "  Gone = parts:delete 'part',\n"
+    "  _ = function() end,\n"
+    "}\n"
+    "  :where('n < ? and x ~= ?', low, nil)\n"
+    "  :select { 'part', 'a.site', '$time', z = 1, b = 'upper(name)', f = function(v) return 1 "
+    "end }\n"
+    "  :to('stock.low', { key = 'part', headers = { src = \"'stock'\" } })\n"
+    "local by = moves:by('part', 'lower(site)')\n"
+    "local w = by:window { size = '1h', grace = '5m' } :name 'hourly'\n"
+    "w:late():to 'stock.late'\n"
+    "local agg = w:aggregate { n = count(), big = count 'qty > 9', q = sum 'qty', last = last "
+    "'qty' }\n"
+    "agg:into 'stock_1h'\n"
+    "agg:final():to 'stock.hours'\n"
+    "every '1h' :select { at = '$time' } :to 'ticks'\n"
+    "query 'low' { params = { n = 'integer = 5', name = 'text?' }, sql = 'select 1', one = true }\n"
+    "view 'all_parts' [[ select * from parts ]]\n"
+    "test('x', function(t) end)\n";
+
+static const struct plan_node *find(const struct plan *p, enum node_kind k, int nth)
+{
+    for (int i = 0; i < p->n_nodes; i++) {
+        if (p->nodes[i].kind == k && nth-- == 0)
+            return &p->nodes[i];
+    }
+    fail_msg("no node of kind %s", node_kind_name(k));
+    return NULL;
+}
+
+static void expect_job(const struct plan *p)
+{
+    assert_string_equal(p->job, "stock");
+    assert_int_equal(p->version, 3);
+    assert_int_equal(p->errors.n_retry, 2);
+    assert_int_equal(p->errors.retry_ms[1], 60000);
+    assert_int_equal(p->errors.park, PARK_RECORD);
+    assert_string_equal(p->errors.dead, "stock.dead");
+    assert_int_equal(p->errors.limit, 7);
+    assert_int_equal(p->commit.records, 10);
+    assert_int_equal(p->commit.every_ms, 20);
+    assert_int_equal(p->n_views, 1);
+    assert_int_equal(p->n_queries, 1);
+    assert_true(p->queries[0].one);
+    assert_string_equal(p->queries[0].params[0].name, "n");
+    assert_int_equal(p->queries[0].params[0].fallback.i, 5);
+    assert_true(p->queries[0].params[1].nullable);
+    assert_string_equal(p->tables[0].name, "parts");
+    assert_int_equal(p->tables[0].n_indexes, 2);
+}
+
+static void expect_match(const struct plan *p)
+{
+    const struct plan_node *m = find(p, NODE_MATCH, 0);
+    const struct plan_case *added = &m->match.cases[0];
+
+    assert_int_equal(m->line, 11);
+    assert_int_equal(m->match.n, 4);
+    assert_true(bytes_eq_str(added->type, "Added"));
+    assert_int_equal(added->n_actions, 2);
+    assert_int_equal(added->actions[0].verb, VERB_PUT);
+    assert_int_equal(added->actions[0].n_cells, 2);
+    assert_int_equal(added->actions[1].verb, VERB_ADD);
+    assert_int_equal(added->actions[1].line, 12);
+    assert_true(bytes_is_null(added->actions[1].key[0].name));
+    assert_string_equal(added->actions[1].key[0].expr.text, "part");
+    assert_non_null(m->match.cases[2].fn); // Added, Gone, Taken, _
+    assert_true(bytes_is_null(m->match.cases[3].type));
+}
+
+// A file with every supported word means exactly what it says.
+static void test_plan_contents(void **state)
+{
+    const char *params[] = {"low=9", NULL};
+    const struct plan_node *n;
+    struct plan *p = NULL;
+    struct err e = {0};
+    int rc = load(&p, stock, params, &e);
+
+    (void)state;
+    if (rc != 0)
+        fail_msg("%s", e.text);
+    expect_job(p);
+    expect_match(p);
+    n = find(p, NODE_SOURCE, 0);
+    assert_string_equal(n->source.topic, "stock.moves");
+    assert_string_equal(n->source.time.text, "at");
+    assert_int_equal(n->source.disorder_ms, 5000);
+    assert_int_equal(n->source.idle_ms, -1);
+    n = find(p, NODE_WHERE, 0);
+    assert_int_equal(n->line, 20);
+    assert_int_equal(n->where.condition.n_binds, 2);
+    assert_int_equal(n->where.condition.binds[0].i, 9);
+    assert_true(value_is_nil(&n->where.condition.binds[1]));
+    n = find(p, NODE_SELECT, 0);
+    assert_int_equal(n->select.n, 6);
+    assert_true(bytes_eq_str(n->select.fields[1].name, "site"));
+    assert_true(bytes_eq_str(n->select.fields[2].name, "time"));
+    assert_true(bytes_eq_str(n->select.fields[3].name, "b"));
+    assert_non_null(n->select.fields[4].expr.fn);
+    assert_int_equal(n->select.fields[5].expr.constant.i, 1);
+    n = find(p, NODE_TO, 0);
+    assert_true(n->to.has_key);
+    assert_int_equal(n->to.n_headers, 1);
+    n = find(p, NODE_AGGREGATE, 0);
+    assert_int_equal(n->aggregate.window.kind, WINDOW_TUMBLING);
+    assert_int_equal(n->aggregate.window.grace_ms, 300000);
+    assert_int_equal(n->aggregate.n, 4);
+    assert_string_equal(n->name, "hourly");
+    assert_int_equal(n->n_outs[OUT_LATE], 1);
+    assert_int_equal(n->n_outs[OUT_FINAL], 1);
+    n = find(p, NODE_EVERY, 0);
+    assert_int_equal(n->every.interval_ms, 3600000);
+    plan_free(p);
+}
+
+static uint64_t fingerprint(const char *text)
+{
+    struct plan *p = NULL;
+    struct err e = {0};
+    uint64_t f;
+    int rc = load(&p, text, NULL, &e);
+
+    if (rc != 0)
+        fail_msg("%s", e.text);
+    f = p->fingerprint;
+    plan_free(p);
+    return f;
+}
+
+// Comments, lines and names of locals do not change a plan; constants and code do.
+static void test_fingerprints(void **state)
+{
+    uint64_t f = fingerprint(
+        JOB "local n = 5\nfrom 'a' :map(function(v) local x = v.x return {y = x * n} end) :to 'b'");
+
+    (void)state;
+    assert_true(f == fingerprint(JOB "-- a comment\n\nlocal m = 5\nfrom 'a'\n  :map(function(w)\n"
+                                     "  local z = w.x\n  return {y = z * m} end)\n  :to 'b'"));
+    assert_true(f != fingerprint(JOB "local n = 6\nfrom 'a' :map(function(v) local x = v.x return "
+                                     "{y = x * n} end) :to 'b'"));
+    assert_true(f != fingerprint(JOB "local n = 5\nfrom 'a' :map(function(v) local x = v.x return "
+                                     "{y = x + n} end) :to 'b'"));
+}
+
+// A table that a function can reach is frozen once the file has run.
+static void test_frozen_tables(void **state)
+{
+    struct fixture *fx = *state;
+
+    assert_int_equal(given_file(fx, JOB "local sizes = { s = 1, inner = { 1, 2 } }\n"
+                                        "from 'a' :map(function(v)\n"
+                                        "  local t = sizes.inner\n"
+                                        "  local ok, m = pcall(function() t[1] = v.x end)\n"
+                                        "  local n = 0 for _, x in ipairs(t) do n = n + x end\n"
+                                        "  return { ok = ok, n = n, len = #t, all = sizes }\n"
+                                        "end)"),
+                     0);
+    fx->fn = script_fn_new(fx->script, 1, 1);
+    assert_int_equal(when_called(fx, "{\"x\":7}"), 0);
+    expect_json(&fx->call.result,
+                "{\"all\":{\"inner\":[1,2],\"s\":1},\"len\":2,\"n\":3,\"ok\":false}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_plan_contents),
+        cmocka_unit_test(test_fingerprints),
+        cmocka_unit_test_setup_teardown(test_frozen_tables, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
