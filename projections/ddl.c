@@ -119,14 +119,20 @@ static void append_check(struct draft *d, const struct column *c)
 {
     static const char nines[] = "999999999999999999";
 
-    if (c->type == LOGICAL_BOOL || c->type == LOGICAL_DECIMAL || c->type == LOGICAL_JSON) {
-        buf_append_str(&d->sql, c->type == LOGICAL_JSON ? " CHECK (json_valid(" : " CHECK (");
+    // json_valid(NULL) is 0 in older SQLite.
+    if (c->type == LOGICAL_JSON) {
+        buf_append_str(&d->sql, " CHECK (");
+        sql_append_name(&d->sql, c->name);
+        buf_append_str(&d->sql, " IS NULL OR json_valid(");
+        sql_append_name(&d->sql, c->name);
+        buf_append_str(&d->sql, "))");
+    }
+    if (c->type == LOGICAL_BOOL || c->type == LOGICAL_DECIMAL) {
+        buf_append_str(&d->sql, " CHECK (");
         sql_append_name(&d->sql, c->name);
     }
     if (c->type == LOGICAL_BOOL)
         buf_append_str(&d->sql, " IN (0, 1))");
-    if (c->type == LOGICAL_JSON)
-        buf_append_str(&d->sql, "))");
     if (c->type == LOGICAL_DECIMAL)
         buf_printf(&d->sql, " BETWEEN -%.*s AND %.*s)", c->precision, nines, c->precision, nines);
 }
@@ -422,23 +428,40 @@ static int read_foreign_keys(struct db *db, struct jobtable *t, struct arena *a,
     return rc;
 }
 
-// SQLite looks at defaults and at the parents of foreign keys when a row is written: let it,
-// without writing.
-static int check_insert(struct db *db, const struct jobtable *t, struct err *e)
+static int prepares(struct db *db, struct buf *sql, struct err *e)
 {
     struct db_policy policy = {.may = may_insert};
-    struct buf sql = BUF_EMPTY;
     struct db_stmt *s;
+    int rc;
+
+    db_set_policy(db, &policy);
+    rc = db_prepare(db, buf_cstr(sql), &s, e);
+    db_set_policy(db, NULL);
+    if (rc == 0)
+        db_stmt_free(s);
+    return rc;
+}
+
+// SQLite looks at the parents of foreign keys when a row is written, and asks the policy about the
+// functions in a default never: let it do both, without writing.
+static int check_insert(struct db *db, const struct jobtable *t, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
     int rc;
 
     buf_append_str(&sql, "INSERT OR ABORT INTO ");
     sql_append_name(&sql, t->name);
     buf_append_str(&sql, " DEFAULT VALUES");
-    db_set_policy(db, &policy);
-    rc = db_prepare(db, buf_cstr(&sql), &s, e);
-    db_set_policy(db, NULL);
-    if (rc == 0)
-        db_stmt_free(s);
+    rc = prepares(db, &sql, e);
+    for (int i = 0; i < t->n_columns && rc == 0; i++) {
+        if (t->columns[i].fallback == NULL)
+            continue;
+        buf_clear(&sql);
+        buf_printf(&sql, "SELECT %s", t->columns[i].fallback);
+        rc = prepares(db, &sql, e);
+        if (rc < 0)
+            rc = err_wrap(e, rc, "default of column %s", t->columns[i].name);
+    }
     buf_deinit(&sql);
     return rc;
 }

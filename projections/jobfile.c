@@ -260,22 +260,23 @@ static int load(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-static int scratch_open(struct db **out, struct err *e)
+int jf_scratch(const struct plan *p, struct arena *a, struct ddl *out, struct db **scratch,
+               struct err *e)
 {
     struct db_options o = {.mode = DB_MEMORY};
-
-    return db_open(out, NULL, &o, e);
-}
-
-static int build_ddl(struct jobfile *jf, struct err *e)
-{
-    struct db *scratch;
-    int rc = scratch_open(&scratch, e);
+    struct db *db;
+    int rc = db_open(&db, NULL, &o, e);
 
     if (rc < 0)
         return rc;
-    rc = ddl_build(scratch, jf->plan, &jf->arena, &jf->ddl, e);
-    db_close(scratch);
+    // With our own tables, so that views and queries may read them.
+    rc = db_exec(db, schema, e);
+    if (rc == 0)
+        rc = ddl_build(db, p, a, out, e);
+    if (rc < 0 || scratch == NULL)
+        db_close(db);
+    else
+        *scratch = db;
     return rc;
 }
 
@@ -315,7 +316,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
 {
     struct db_options d = {
         .mode = o->path != NULL ? DB_WRITER : DB_MEMORY, .create = true, .throwaway = o->throwaway};
-    int rc = build_ddl(jf, e);
+    int rc = jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
 
     if (rc < 0)
         return rc;

@@ -28,12 +28,6 @@ void jobfile_close(struct store *s);
 // ...", one a line) go to `warnings`, which may be NULL.
 int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e) LEAT_CHECKED;
 
-// Runs between a job and its file, for the person who upgrades.
-enum jobfile_change { JOBFILE_SAME, JOBFILE_IN_PLACE, JOBFILE_REBUILD };
-// Compares the plan with what the file at `path` was made for; `text` gets a line per difference.
-int jobfile_compare(const struct plan *p, const char *path, enum jobfile_change *out,
-                    struct buf *text, struct err *e) LEAT_CHECKED;
-
 // A reader of the file; any thread, one each.
 int jobfile_reader(struct query_reader **out, const struct plan *p, const char *path,
                    struct err *e) LEAT_CHECKED;

@@ -143,6 +143,10 @@ static inline struct jobfile *jobfile_of(struct store *s)
 // The file's own statement, prepared.
 int jf_own(struct jobfile *jf, enum jf_statement which, struct db_stmt **out,
            struct err *e) LEAT_CHECKED;
+// Describes the plan's tables, from a database in memory that has them all; handed out when
+// `scratch` is not NULL.
+int jf_scratch(const struct plan *p, struct arena *a, struct ddl *out, struct db **scratch,
+               struct err *e) LEAT_CHECKED;
 // What every error inside a step passes through: remembers what stops the job, and makes a record's
 // error the machine's when it has ended the transaction.
 int jf_error(struct jobfile *jf, int rc, struct err *e);
@@ -201,6 +205,11 @@ int number_put(struct store *s, const char *name, int64_t v, struct err *e);
 // upgrade.c
 int upgrade_record(struct jobfile *jf, struct err *e) LEAT_CHECKED; // after creation
 int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e) LEAT_CHECKED;
+
+// query.c: what a reading statement may touch (ctx is the struct ddl), and a declared parameter's
+// type ("text?" is text).
+bool query_may(void *ctx, const struct db_access *a);
+struct bytes query_param_type(const struct plan_param *p);
 
 // rows.c, state.c
 void rows_unload(struct jobfile *jf);

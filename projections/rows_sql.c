@@ -25,16 +25,10 @@ static const struct jobtable *find_table(const struct ddl *d, const char *name)
 static bool may(void *ctx, const struct db_access *a)
 {
     const struct ddl *d = ctx;
-    bool ours = strncmp(a->table, "_leat_", 6) == 0;
 
     switch (a->kind) {
     case DB_ACCESS_READ:
-        if (ours || find_table(d, a->table) != NULL)
-            return true;
-        for (int i = 0; i < d->n_views; i++)
-            if (strcasecmp(d->views[i].name, a->table) == 0)
-                return true;
-        return false;
+        return query_may(ctx, a);
     case DB_ACCESS_INSERT:
     case DB_ACCESS_DELETE:
         return find_table(d, a->table) != NULL;

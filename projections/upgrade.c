@@ -19,8 +19,10 @@
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
+enum change { CHANGE_NONE, CHANGE_IN_PLACE, CHANGE_REBUILD };
+
 struct comparison {
-    enum jobfile_change change;
+    enum change change;
     struct buf text; // a line per difference
 };
 
@@ -29,13 +31,13 @@ static bool keeps_rows(enum node_kind k)
     return k == NODE_AGGREGATE || k == NODE_MATCH || k == NODE_INTO;
 }
 
-static void differs(struct comparison *c, enum jobfile_change change, const char *what,
-                    const char *name, const char *how)
+static void differs(struct comparison *c, enum change change, const char *what, const char *name,
+                    const char *how)
 {
     if (change > c->change)
         c->change = change;
     buf_printf(&c->text, "%s %s %s%s\n", what, name, how,
-               change == JOBFILE_REBUILD ? ": needs a rebuild" : "");
+               change == CHANGE_REBUILD ? ": needs a rebuild" : "");
 }
 
 // 1 and the content (in the arena), or 0.
@@ -152,7 +154,7 @@ static int compare_table(struct jobfile *jf, const struct jobtable *t, struct co
     if (rc < 0)
         return rc;
     if (rc == 0) {
-        differs(c, JOBFILE_REBUILD, "table", t->name, "is new");
+        differs(c, CHANGE_REBUILD, "table", t->name, "is new");
         return 0;
     }
     if (strcmp(old, t->create) == 0)
@@ -162,9 +164,9 @@ static int compare_table(struct jobfile *jf, const struct jobtable *t, struct co
         if (!addable(&t->columns[i]))
             n = -1;
     if (n <= 0)
-        differs(c, JOBFILE_REBUILD, "table", t->name, "has other columns or constraints");
+        differs(c, CHANGE_REBUILD, "table", t->name, "has other columns or constraints");
     else
-        differs(c, JOBFILE_IN_PLACE, "table", t->name, "has new columns");
+        differs(c, CHANGE_IN_PLACE, "table", t->name, "has new columns");
     return 0;
 }
 
@@ -182,9 +184,9 @@ static int compare_nodes(struct jobfile *jf, struct comparison *c, struct arena 
         if (rc < 0)
             return rc;
         if (rc == 0)
-            differs(c, JOBFILE_REBUILD, "operator", n->id, "is new");
+            differs(c, CHANGE_REBUILD, "operator", n->id, "is new");
         else if (strcmp(old, node_content(n, text)) != 0)
-            differs(c, JOBFILE_REBUILD, "operator", n->id, "means something else");
+            differs(c, CHANGE_REBUILD, "operator", n->id, "means something else");
     }
     return 0;
 }
@@ -213,7 +215,7 @@ static int compare_gone(struct jobfile *jf, struct comparison *c, struct err *e)
     while ((rc = db_next(s, e)) == 1) {
         struct bytes kind = db_column_text(s, 0), name = db_column_text(s, 1);
         if (!in_plan(jf, kind, name))
-            differs(c, JOBFILE_IN_PLACE, bytes_eq_str(kind, "table") ? "table" : "operator",
+            differs(c, CHANGE_IN_PLACE, bytes_eq_str(kind, "table") ? "table" : "operator",
                     (const char *)name.p, "is gone: its rows stay until a rebuild");
     }
     db_stmt_free(s);
@@ -358,13 +360,13 @@ int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e)
 
     arena_init(&a);
     rc = compare(jf, &c, &a, e);
-    if (rc == 0 && c.change == JOBFILE_REBUILD && !from_now)
+    if (rc == 0 && c.change == CHANGE_REBUILD && !from_now)
         rc = refuse(&c, jf->plan, e);
-    if (rc == 0 && c.change != JOBFILE_SAME)
+    if (rc == 0 && c.change != CHANGE_NONE)
         rc = apply_tables(jf, &a, e);
     if (rc == 0)
         rc = apply_views(jf, e);
-    if (rc == 0 && c.change != JOBFILE_SAME)
+    if (rc == 0 && c.change != CHANGE_NONE)
         rc = upgrade_record(jf, e);
     buf_deinit(&c.text);
     arena_deinit(&a);

@@ -27,15 +27,15 @@ struct query_answer {
     size_t n_rows;
     struct value *cells; // n_rows * n_columns; time as ISO text, bool as booleans, decimals as text
     bool truncated;      // a cap was reached
-    struct bytes position; // "topic:0@12,1@9;other:0@3"
+    struct bytes position; // "topic:0@12,1@9;other:0@3": the last record of each that is in
 };
 
 struct query_ops {
     // LEAT_EINVAL: a parameter is missing, unknown or not of its type. LEAT_ETIMEDOUT. LEAT_ESQL.
     int (*run)(struct query_reader *r, const struct query_request *q, struct arena *a,
                struct query_answer *out, struct err *e);
-    // 1 when the committed offsets have reached `position`, 0 not yet, LEAT_EINVAL if it does not
-    // parse.
+    // 1 when the record at each offset of `position` has been committed, 0 not yet, LEAT_EINVAL if
+    // it does not parse.
     int (*reached)(struct query_reader *r, struct bytes position, struct err *e);
     void (*close)(struct query_reader *r);
 };

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `leat check` finds without a file: every statement of the plan is prepared against an empty
+// database in memory that has the plan's tables, and SQLite is asked how it would run the queries.
+#include <string.h>
+#include <strings.h>
+
+#include "projections/jobfile_internal.h"
+
+static int check_params(const struct plan_query *q, struct db_stmt *s, struct err *e)
+{
+    int n = db_bind_count(s);
+
+    for (int i = 1; i <= n; i++) {
+        const char *name = db_bind_name(s, i);
+        bool known = false;
+        for (int k = 0; k < q->n_params && name != NULL; k++)
+            known = known || strcmp(q->params[k].name, name + 1) == 0;
+        if (!known)
+            return err_set(e, LEAT_ELOAD, "the parameter %s is not declared in params",
+                           name != NULL ? name : "?");
+    }
+    for (int k = 0; k < q->n_params; k++) {
+        enum logical type;
+        int p, scale;
+        bool used = false;
+        if (!logical_parse(query_param_type(&q->params[k]), &type, &p, &scale))
+            return err_set(e, LEAT_ELOAD, "the type of parameter %s is unknown: %s",
+                           q->params[k].name, q->params[k].type);
+        for (int i = 1; i <= n; i++)
+            used = used || strcmp(db_bind_name(s, i) + 1, q->params[k].name) == 0;
+        if (!used)
+            return err_set(e, LEAT_ELOAD, "the parameter %s is declared but not used",
+                           q->params[k].name);
+    }
+    return 0;
+}
+
+static bool is_table(const struct ddl *d, struct bytes name)
+{
+    for (int i = 0; i < d->n_tables; i++)
+        if (name.n == strlen(d->tables[i].name) &&
+            strncasecmp(d->tables[i].name, (const char *)name.p, name.n) == 0)
+            return true;
+    return false;
+}
+
+// "SCAN orders": the whole table is read. "SCAN orders USING INDEX ..." is a choice.
+static int warn_scans(struct db *db, const struct ddl *d, const struct plan *p,
+                      const struct plan_query *q, struct buf *warnings, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    struct db_stmt *s;
+    int rc;
+
+    buf_append_str(&sql, "EXPLAIN QUERY PLAN ");
+    buf_append_str(&sql, q->sql);
+    rc = db_prepare(db, buf_cstr(&sql), &s, e);
+    buf_deinit(&sql);
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(s, e)) == 1) {
+        struct bytes detail = db_column_text(s, 3);
+        struct bytes name = bytes_of(detail.p + 5, detail.n > 5 ? detail.n - 5 : 0);
+        if (bytes_starts(detail, BYTES_LIT("SCAN ")) && is_table(d, name))
+            buf_printf(warnings,
+                       "%s:%d: query %s reads all of table %.*s: an index on what it asks for "
+                       "would help\n",
+                       p->file, q->line, q->name, BYTES_FMT(name));
+    }
+    db_stmt_free(s);
+    return rc;
+}
+
+static int check_query(struct db *db, const struct ddl *d, const struct plan *p,
+                       const struct plan_query *q, struct buf *warnings, struct err *e)
+{
+    struct db_policy policy = {.may = query_may, .ctx = (void *)(uintptr_t)d};
+    struct db_stmt *s;
+    int rc;
+
+    db_set_policy(db, &policy);
+    rc = db_prepare(db, q->sql, &s, e);
+    db_set_policy(db, NULL);
+    if (rc < 0)
+        return rc;
+    rc = db_stmt_readonly(s) ? check_params(q, s, e)
+                             : err_set(e, LEAT_ELOAD, "a query may only read");
+    db_stmt_free(s);
+    if (rc == 0 && warnings != NULL)
+        rc = warn_scans(db, d, p, q, warnings, e);
+    return rc;
+}
+
+int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e)
+{
+    struct arena a;
+    struct ddl d;
+    struct db *db = NULL;
+    int rc;
+
+    arena_init(&a);
+    rc = jf_scratch(p, &a, &d, &db, e);
+    for (int i = 0; i < p->n_queries && rc == 0; i++) {
+        const struct plan_query *q = &p->queries[i];
+        rc = check_query(db, &d, p, q, warnings, e);
+        if (rc < 0) {
+            if (e != NULL && rc != LEAT_ENOMEM)
+                e->code = rc = LEAT_ELOAD;
+            rc = err_wrap(e, rc, "%s:%d: query %s", p->file, q->line, q->name);
+        }
+    }
+    db_close(db);
+    arena_deinit(&a);
+    return rc;
+}
