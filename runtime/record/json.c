@@ -13,6 +13,10 @@
 #include "runtime/record/fieldplan.h"
 
 #include "runtime/base/limits.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #include "runtime/record/json_index.h"
 
 struct json_scanner {
@@ -36,6 +40,17 @@ static inline uint8_t peek(const struct json_scanner *s, uint32_t pos)
     return pos < s->index.n ? s->index.p[pos] : 0;
 }
 
+// Field by field: a struct built aside and copied would be read back in wider pieces than it was
+// written, which stalls the processor at every token.
+static inline void set_token(struct value *out, enum value_type type, const uint8_t *p, size_t n)
+{
+    out->type = (uint8_t)type;
+    out->format = FORMAT_JSON;
+    out->scale = 0;
+    out->s.p = p;
+    out->s.n = n;
+}
+
 static inline bool ends_token(uint8_t c)
 {
     return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -46,6 +61,37 @@ static inline const uint8_t *skip_digits(const uint8_t *p, const uint8_t *end)
     while (p < end && (uint8_t)(*p - '0') <= 9)
         p++;
     return p;
+}
+
+// The same for plain numbers of up to 15 bytes (-12.5, 1700000000000) without a branch per digit;
+// NULL says only that this one is not plain.
+static inline const uint8_t *plain_number_end(const uint8_t *p, const uint8_t *end)
+{
+#if defined(__SSE2__)
+    const __m128i nine = _mm_set1_epi8(9);
+    unsigned minus, body, dots, n;
+    __m128i v, digits;
+
+    if (end - p < 16)
+        return NULL;
+    v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    digits = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+    digits = _mm_cmpeq_epi8(_mm_min_epu8(digits, nine), digits);
+    dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
+    minus = *p == '-';
+    body = ((unsigned)_mm_movemask_epi8(digits) | dots) >> minus;
+    n = (unsigned)__builtin_ctz(~body);
+    dots = dots >> minus & ((1u << n) - 1);
+    // A digit at both ends, one point at most, no leading zero.
+    if (n == 0 || n + minus >= 16 || (dots & (dots - 1)) != 0 || (dots & 1) != 0 ||
+        dots >> (n - 1) != 0 || (p[minus] == '0' && n > 1 && (dots & 2) == 0))
+        return NULL;
+    p += minus + n;
+    return ends_token(*p) ? p : NULL;
+#else
+    (void)end;
+    return p == end ? p : NULL;
+#endif
 }
 
 // The end of the number at p, or NULL.
@@ -77,12 +123,14 @@ static const uint8_t *number_end(const uint8_t *p, const uint8_t *end)
 
 static int scan_number(struct json_scanner *s, uint32_t at, struct value *out)
 {
-    const uint8_t *p = s->index.p + at, *end = number_end(p, s->index.p + s->index.n);
+    const uint8_t *p = s->index.p + at, *last = s->index.p + s->index.n;
+    const uint8_t *end = plain_number_end(p, last);
 
     if (end == NULL)
+        end = number_end(p, last);
+    if (end == NULL)
         return bad(s, at, "not a number");
-    *out = (struct value){
-        .type = VALUE_LAZY, .format = FORMAT_JSON, .s = bytes_of(p, (size_t)(end - p))};
+    set_token(out, VALUE_LAZY, p, (size_t)(end - p));
     return 0;
 }
 
@@ -260,11 +308,10 @@ static int scan_text(struct json_scanner *s, uint32_t at, struct value *out)
     if (s->index.backslash && n > 0 && memchr(p, '\\', n) != NULL) {
         if (!escapes_valid(p, p + n))
             return bad(s, at, "a string with an escape that does not exist");
-        *out =
-            (struct value){.type = VALUE_LAZY, .format = FORMAT_JSON, .s = bytes_of(p - 1, n + 2)};
+        set_token(out, VALUE_LAZY, p - 1, n + 2);
         return 0;
     }
-    *out = value_text(bytes_of(p, n));
+    set_token(out, VALUE_TEXT, p, n);
     return 0;
 }
 
@@ -325,9 +372,7 @@ static inline void leave(struct json_scanner *s, uint32_t at, uint32_t close, en
                          struct value *out)
 {
     s->depth--;
-    *out = (struct value){.type = (uint8_t)type,
-                          .format = FORMAT_JSON,
-                          .s = bytes_of(s->index.p + at, (size_t)close + 1 - at)};
+    set_token(out, type, s->index.p + at, (size_t)close + 1 - at);
 }
 
 // One member; the name's token starts at `at`.
@@ -355,6 +400,39 @@ static int scan_member(struct json_scanner *s, uint32_t at, const struct plan_no
     return scan_value(s, json_index_next(&s->index), child, &value);
 }
 
+// The members that records are made of: a plain name and text or a plain number, all of their
+// tokens in the chunk. Says false, with nothing done, for anything else; scan_member knows them
+// all, and the errors.
+static inline bool scan_flat_member(struct json_scanner *s, uint32_t at,
+                                    const struct plan_node *node, uint32_t *next)
+{
+    struct json_index *x = &s->index;
+    const uint32_t *token = &x->at[x->i_at]; // closing quote, colon, value, ...
+    const struct plan_node *child = NULL;
+    const uint8_t *p = x->p, *value, *end;
+    bool text;
+
+    if (x->n_at - x->i_at < 5 || x->backslash || p[at] != '"' || p[token[1]] != ':')
+        return false;
+    value = p + token[2];
+    text = *value == '"';
+    end = text ? p + token[3] : plain_number_end(value, p + x->n);
+    if (end == NULL)
+        return false;
+    if (node != NULL && node->child != NULL)
+        child = plan_member(node, bytes_of(p + at + 1, token[0] - at - 1));
+    if (child != NULL && child->child != NULL)
+        return false;
+    if (child != NULL) {
+        set_token(&s->slots->values[child->slot], text ? VALUE_TEXT : VALUE_LAZY, value + text,
+                  (size_t)(end - value) - text);
+        s->slots->known[child->slot] = SLOT_TOKEN;
+    }
+    *next = token[3 + text];
+    x->i_at += 4 + (uint32_t)text;
+    return true;
+}
+
 static int scan_object(struct json_scanner *s, uint32_t at, const struct plan_node *node,
                        struct value *out)
 {
@@ -366,10 +444,12 @@ static int scan_object(struct json_scanner *s, uint32_t at, const struct plan_no
         return 0;
     }
     while (rc == 0) {
-        rc = scan_member(s, next, node);
-        if (rc != 0)
-            break;
-        next = json_index_next(&s->index);
+        if (!scan_flat_member(s, next, node, &next)) {
+            rc = scan_member(s, next, node);
+            if (rc != 0)
+                break;
+            next = json_index_next(&s->index);
+        }
         if (peek(s, next) == '}') {
             leave(s, at, next, VALUE_DOC_OBJECT, out);
             return 0;
