@@ -8,7 +8,8 @@
 //   batch_read_header   shape only: possible length, magic 2. What hopping over a segment needs
 //   batch_validate      what a broker checks before it appends; records stay unread (they may be
 //                       compressed)
-//   batch_iter_*        the records themselves, inflated under a cap
+//   batch_iter_*        the records themselves, inflated under a cap; checks the CRC again, because
+//                       what was read back from a disk is not what was once validated
 //
 // Offsets inside a batch must rise and stay within lastOffsetDelta; compaction may leave holes,
 // never disorder.
@@ -170,8 +171,10 @@ int batch_iter_init(struct batch_iter *it, struct bytes batch, size_t inflated_m
 
     *it = (struct batch_iter){0};
     rc = batch_read(batch, &it->header, e);
+    if (rc == 0)
+        rc = batch_check_crc(batch, &it->header, e);
     if (rc != 0)
-        return rc;
+        return err_wrap(e, rc, "batch at offset %lld", (long long)it->header.base_offset);
     records = bytes_of(batch.p + BATCH_HEADER_BYTES, batch_size(&it->header) - BATCH_HEADER_BYTES);
     it->rest = records;
     it->last_delta = -1;

@@ -91,8 +91,8 @@ struct batch_iter {
     int32_t i, last_delta;
 };
 
-// Inflates into the arena if compressed, at most `inflated_max` bytes (LEAT_ETOOBIG). The batch
-// must stay valid.
+// Checks the CRC. Inflates into the arena if compressed, at most `inflated_max` bytes
+// (LEAT_ETOOBIG). The batch must stay valid.
 int batch_iter_init(struct batch_iter *it, struct bytes batch, size_t inflated_max, struct arena *a,
                     struct err *e) LEAT_CHECKED;
 // 1 = a record, 0 = end, LEAT_ECORRUPT.

@@ -261,6 +261,7 @@ static void test_damage_never_overreads(void **state)
         memcpy(copy, out.p, out.n);
         for (int k = 0; k < 3; k++)
             copy[57 + random_below(&r, out.n - 57)] = (uint8_t)random_next(&r);
+        store_be32(copy + 17, crc32c(bytes_of(copy + 21, out.n - 21)));
         int rc = batch_iter_init(&it, bytes_of(copy, out.n), INFLATED_MAX, &a, NULL);
         while (rc == 0 && (rc = batch_iter_next(&it, &rec, NULL)) == 1) {
             struct header *hs;
