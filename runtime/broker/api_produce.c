@@ -13,7 +13,7 @@
 #include "runtime/base/trace.h"
 
 #define TIMESTAMP_AFTER_MS_MAX (3600 * 1000) // message.timestamp.after.max.ms
-#define ZSTD_SINCE 7
+#define SINCE_ZSTD 7
 #define BATCH_MAGIC_POS 16
 
 struct produce_wait {
@@ -67,7 +67,7 @@ static int16_t check_header(struct request *r, const struct batch_header *h, str
                       "there must be exactly one batch per partition");
     if ((h->attributes & BATCH_CODEC_MASK) > CODEC_ZSTD)
         return refuse(r, out, KAFKA_UNSUPPORTED_COMPRESSION, "unknown compression");
-    if ((h->attributes & BATCH_CODEC_MASK) == CODEC_ZSTD && r->q.version < ZSTD_SINCE)
+    if ((h->attributes & BATCH_CODEC_MASK) == CODEC_ZSTD && r->q.version < SINCE_ZSTD)
         return refuse(r, out, KAFKA_UNSUPPORTED_COMPRESSION, "zstd needs Produce version 7");
     if (h->attributes & BATCH_TRANSACTIONAL)
         return refuse(r, out, KAFKA_INVALID_TXN_STATE, "this server has no transactions");

@@ -7,12 +7,13 @@
 //
 // Stopping happens on the loop: the listener closes, held group requests are answered, connections
 // close, and when the last one is gone the loop ends.
-#include "runtime/broker/core.h"
+#include "runtime/broker/broker.h"
 
 #include <signal.h>
 
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
+#include "runtime/broker/core.h"
 #include "runtime/broker/session.h"
 
 #define HOUSEKEEPING_MS 1000

@@ -14,7 +14,8 @@ class Confluent(ServerTest):
         return Producer({"bootstrap.servers": self.server.address, "linger.ms": 5, **more})
 
     def consumer(self, group, **more):
-        return Consumer({"bootstrap.servers": self.server.address, "group.id": group, "auto.offset.reset": "earliest",
+        return Consumer({"bootstrap.servers": self.server.address, "group.id": group,
+                         "auto.offset.reset": "earliest",
                          "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
                          "enable.auto.commit": False, **more})
 
@@ -126,7 +127,8 @@ class Confluent(ServerTest):
             self.create("administered")
         self.assertEqual(e.exception.args[0].code(), KafkaError.TOPIC_ALREADY_EXISTS)
         for topic, args, code in (("a b", {}, KafkaError.TOPIC_EXCEPTION),
-                                  ("bad-config", {"config": {"no.such": "1"}}, KafkaError.INVALID_CONFIG)):
+                                  ("bad-config", {"config": {"no.such": "1"}},
+                                   KafkaError.INVALID_CONFIG)):
             with self.assertRaises(KafkaException) as e:
                 self.create(topic, **args)
             self.assertEqual(e.exception.args[0].code(), code)
@@ -135,7 +137,8 @@ class Confluent(ServerTest):
         self.assertEqual(configs["retention.ms"].value, "60000")
         self.assertEqual(configs["cleanup.policy"].value, "delete")
         admin.create_partitions([NewPartitions("administered", 5)])["administered"].result(10)
-        self.assertEqual(len(admin.list_topics("administered", 10).topics["administered"].partitions), 5)
+        topic = admin.list_topics("administered", 10).topics["administered"]
+        self.assertEqual(len(topic.partitions), 5)
         self.produce("administered", 5, 5)
         admin.delete_topics(["administered"])["administered"].result(10)
         self.assertNotIn("administered", admin.list_topics(timeout=10).topics)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""kafka-python 2.0.2: the oldest protocol versions that are served (Fetch 4, Metadata 1, JoinGroup 2)."""
+"""kafka-python 2.0.2: the oldest versions that are served (Fetch 4, Metadata 1, JoinGroup 2)."""
 import threading
 import time
 
@@ -12,8 +12,8 @@ from server import ServerTest, main
 
 class KafkaPython(ServerTest):
     def consumer(self, *topics, **more):
-        return KafkaConsumer(*topics, bootstrap_servers=self.server.address, auto_offset_reset="earliest",
-                             session_timeout_ms=6000, heartbeat_interval_ms=500, **more)
+        return KafkaConsumer(*topics, bootstrap_servers=self.server.address,
+                             auto_offset_reset="earliest", session_timeout_ms=6000, heartbeat_interval_ms=500, **more)
 
     def produce(self, topic, n, **more):
         p = KafkaProducer(bootstrap_servers=self.server.address, acks="all", **more)
@@ -30,7 +30,8 @@ class KafkaPython(ServerTest):
         c.close()
 
     def test_group_of_two(self):
-        KafkaAdminClient(bootstrap_servers=self.server.address).create_topics([NewTopic("pair", 6, 1)])
+        admin = KafkaAdminClient(bootstrap_servers=self.server.address)
+        admin.create_topics([NewTopic("pair", 6, 1)])
         got, lock, stop = [], threading.Lock(), threading.Event()
 
         def run():
@@ -55,7 +56,6 @@ class KafkaPython(ServerTest):
         for t in threads:
             t.join()
         self.assertEqual(sorted(got), list(range(3000)))
-        admin = KafkaAdminClient(bootstrap_servers=self.server.address)
         offsets = admin.list_consumer_group_offsets("pair")
         self.assertEqual(sum(o.offset for o in offsets.values()), 3000)
         self.assertIn(("pair", "consumer"), admin.list_consumer_groups())

@@ -9,8 +9,8 @@ from server import ServerTest, main
 
 class Kcat(ServerTest):
     def kcat(self, *args, stdin=None, timeout=60):
-        return subprocess.run(["kcat", "-b", self.server.address, *args], input=stdin, timeout=timeout,
-                              check=True, capture_output=True, text=True).stdout
+        return subprocess.run(["kcat", "-b", self.server.address, *args], input=stdin,
+                              timeout=timeout, check=True, capture_output=True, text=True).stdout
 
     def test_lists_the_broker(self):
         self.assertIn("broker 1 at " + self.server.address, self.kcat("-L"))
@@ -48,7 +48,8 @@ class Kcat(ServerTest):
     def test_group_reads_all_partitions(self):
         lines = [f"{i}" for i in range(600)]
         for p in range(6):
-            self.kcat("-P", "-t", "grouped", "-p", str(p), stdin="".join(f"{x}\n" for x in lines[p::6]))
+            mine = "".join(f"{x}\n" for x in lines[p::6])
+            self.kcat("-P", "-t", "grouped", "-p", str(p), stdin=mine)
         out = self.kcat("-G", "readers", "-X", "auto.offset.reset=earliest", "-e", "-q", "grouped")
         self.assertEqual(sorted(out.split(), key=int), lines)
 

@@ -85,12 +85,19 @@ class Raw(ServerTest):
         return answer
 
     def create(self, topic, partitions=1):
-        self.call(19, 2, struct.pack(">i", 1) + string(topic) + struct.pack(">ihii", partitions, 1, 0, 0) +
-                  struct.pack(">ib", 10000, 0))
+        self.call(19, 2, struct.pack(">i", 1) + string(topic) +
+                  struct.pack(">ihii", partitions, 1, 0, 0) + struct.pack(">ib", 10000, 0))
 
     def produce_body(self, topic, records, acks=-1):
-        return (struct.pack(">hhii", -1, acks, 10000, 1) + string(topic) + struct.pack(">iii", 1, 0, len(records)) +
-                records)
+        return (struct.pack(">hhii", -1, acks, 10000, 1) + string(topic) +
+                struct.pack(">iii", 1, 0, len(records)) + records)
+
+    def end_body(self, topic):
+        return struct.pack(">ii", -1, 1) + string(topic) + struct.pack(">iiq", 1, 0, -1)
+
+    def fetch_body(self, topic, wait_ms):
+        return (struct.pack(">iiiibi", -1, wait_ms, 1, 1000, 0, 1) + string(topic) +
+                struct.pack(">iiqi", 1, 0, 0, 1000))
 
     def produce(self, topic, records):
         """(error, base offset)"""
@@ -98,7 +105,7 @@ class Raw(ServerTest):
         return struct.unpack_from(">hq", answer, 4 + 2 + len(topic) + 4 + 4)
 
     def end(self, topic):
-        answer = self.call(2, 1, struct.pack(">ii", -1, 1) + string(topic) + struct.pack(">iiq", 1, 0, -1))
+        answer = self.call(2, 1, self.end_body(topic))
         error, _, offset = struct.unpack_from(">hqq", answer, 4 + 2 + len(topic) + 4 + 4)
         return offset if error == 0 else -error
 
@@ -118,14 +125,13 @@ class Raw(ServerTest):
                 lambda: self.frame(18, 0, b""),
                 lambda: self.frame(3, 1, struct.pack(">i", -1)),
                 lambda: self.frame(0, 3, self.produce_body("pipe", batch([b"v"]))),
-                lambda: self.frame(2, 1, struct.pack(">ii", -1, 1) + string("pipe") + struct.pack(">iiq", 1, 0, -1)),
-                lambda: self.frame(1, 4, struct.pack(">iiiibi", -1, 20, 1, 1000, 0, 1) + string("pipe") +
-                                   struct.pack(">iiqi", 1, 0, 0, 1000))))()
+                lambda: self.frame(2, 1, self.end_body("pipe")),
+                lambda: self.frame(1, 4, self.fetch_body("pipe", 20))))()
         self.s.sendall(data)
         self.assertEqual([self.response()[0] for _ in range(50)], list(range(first, first + 50)))
 
     def test_cut_at_every_byte(self):
-        """Case 49: nothing happens until a request is whole; a cut connection leaves nothing behind."""
+        """Case 49: nothing happens until a request is whole; a cut one leaves nothing behind."""
         self.create("cut")
         request = self.frame(0, 3, self.produce_body("cut", batch([b"x" * 20])))
         for n in range(0, len(request), 3):
@@ -156,14 +162,16 @@ class Raw(ServerTest):
                 self.expect_closed()
 
     def test_api_versions_falls_back(self):
-        self.assertEqual(self.call(18, 77, b"\0\1x"), struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, 4))
+        expected = struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, 4)
+        self.assertEqual(self.call(18, 77, b"\0\1x"), expected)
 
     def test_garbage_bodies_close(self):
         rng = random.Random(11)
         for i in range(200):
             self.setUp()
             key = rng.choice((0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 19, 20, 22, 32, 37, 42))
-            self.s.sendall(self.frame(key, rng.randrange(3, 12), rng.randbytes(rng.randrange(1, 100))))
+            garbage = rng.randbytes(rng.randrange(1, 100))
+            self.s.sendall(self.frame(key, rng.randrange(3, 12), garbage))
             self.s.shutdown(socket.SHUT_WR)
             self.s.settimeout(10)
             while self.s.recv(65536):
@@ -240,8 +248,7 @@ class Raw(ServerTest):
         self.create("gone")
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", self.server.port)) as s:
-                s.sendall(self.frame(1, 4, struct.pack(">iiiibi", -1, 60000, 1, 1000, 0, 1) + string("gone") +
-                                     struct.pack(">iiqi", 1, 0, 0, 1000)))
+                s.sendall(self.frame(1, 4, self.fetch_body("gone", 60000)))
                 time.sleep(0.005)
         self.assertEqual(self.produce("gone", batch([b"v"])), (0, 0))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server under test. The environment variable LEAT is its command, with {data} and {port} where they belong:
+"""The server under test. LEAT in the environment is its command, with {data} and {port}:
 
     LEAT="build/dev/tests/support/broker_main {data} {port} auto delay=0 session-min=1000"
 """
@@ -13,7 +13,8 @@ import tempfile
 import time
 import unittest
 
-DEFAULT = "build/dev/tests/support/broker_main {data} {port} auto delay=0 session-min=1000 partitions=6"
+DEFAULT = ("build/dev/tests/support/broker_main {data} {port}"
+           " auto delay=0 session-min=1000 partitions=6")
 
 
 def free_port():
@@ -73,5 +74,6 @@ class ServerTest(unittest.TestCase):
 
 
 def main():
-    runner = unittest.TextTestRunner(stream=sys.stdout, descriptions=False, verbosity=2, warnings="ignore")
+    runner = unittest.TextTestRunner(stream=sys.stdout, descriptions=False, verbosity=2,
+                                     warnings="ignore")
     unittest.main(module="__main__", testRunner=runner)

@@ -10,5 +10,7 @@
 #include <cmocka.h>
 
 int group_tests(void);
+int metadata_tests(void);
+int request_tests(void);
 
 #endif

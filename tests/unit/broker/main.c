@@ -6,5 +6,7 @@ int main(void)
     int failed = 0;
 
     failed += group_tests();
+    failed += metadata_tests();
+    failed += request_tests();
     return failed;
 }
