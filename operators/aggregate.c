@@ -174,10 +174,10 @@ uint64_t aggregate_hash(struct bytes key)
 void aggregate_parts(struct aggregate *g, const struct group *group, struct value *parts,
                      struct arena *a)
 {
-    struct bytes exact = group->exact;
+    struct bytes exact = bytes_of(group->exact, group->exact_n);
 
-    if (bytes_is_null(exact)) {
-        group_key_decode(group->key, parts, g->n_key, a);
+    if (group->exact == NULL) {
+        group_key_decode(group_key(group), parts, g->n_key, a);
         return;
     }
     for (int i = 0; i < g->n_key; i++) {
@@ -200,8 +200,8 @@ static int pack_group(struct aggregate *g, const struct group *group, struct err
 
     buf_clear(&g->blob);
     pack_u8(&g->blob, BLOB_VERSION);
-    pack_u8(&g->blob, bytes_is_null(group->exact) ? 0 : (uint8_t)g->n_key);
-    buf_append_bytes(&g->blob, group->exact);
+    pack_u8(&g->blob, group->exact == NULL ? 0 : (uint8_t)g->n_key);
+    buf_append(&g->blob, group->exact, group->exact_n);
     for (int i = 0; i < g->n && rc == 0; i++)
         rc = g->types[i]->pack((const uint8_t *)group->acc + g->at[i], &g->blob, e);
     return rc;
@@ -220,7 +220,7 @@ static int unpack_exact(struct aggregate *g, struct group *group, struct bytes *
     for (int i = 0; i < n && rc == 0; i++)
         rc = unpack_value(in, &part);
     if (rc == 0)
-        group_set_exact(&g->groups, group, bytes_of(from, (size_t)(in->p - from)));
+        rc = group_set_exact(&g->groups, group, bytes_of(from, (size_t)(in->p - from)));
     return rc;
 }
 
@@ -408,7 +408,7 @@ static int fetch_group(struct aggregate *g, struct group_window *w, uint64_t has
         if (!w->complete)
             rc = fetch_from_state(g, w, group, parts, e);
         if (rc < 0)
-            group_remove(&g->groups, w, group);
+            group_remove(&g->groups, w, group, hash);
     }
     *out = group;
     return rc;
@@ -423,8 +423,8 @@ static int begin_group(struct aggregate *g, struct group *group, const struct va
     buf_clear(&g->blob);
     for (int i = 0; i < g->n_key && rc == 0 && !group_key_is_exact(parts, g->n_key); i++)
         rc = pack_value(&g->blob, &parts[i], e);
-    if (rc == 0)
-        group_set_exact(&g->groups, group, buf_bytes(&g->blob));
+    if (rc == 0 && group_set_exact(&g->groups, group, buf_bytes(&g->blob)) < 0)
+        rc = err_set(e, LEAT_EKEY, "the key of %zu bytes is too long", g->blob.n);
     return rc;
 }
 

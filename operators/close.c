@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A window ends: each of its groups goes out on OUT_FINAL once, in key order, with the window's last
-// millisecond as event time; then its state is cleared. The clearing is left to the flush, which
-// writes each row once per step.
+// A window ends: each of its groups goes out on OUT_FINAL once, in key order, with the window's
+// last millisecond as event time; then its state is cleared. The clearing is left to the flush,
+// which writes each row once per step.
 //
 // A window that is not wholly in memory is read from state. When it has more rows than close_rows,
 // this goes in pieces, lowest keys first: read, emit, clear at once, again; so closing a window
@@ -121,7 +121,7 @@ static int piece_close(struct piece *p, struct err *e)
         if (rc == 0)
             rc = aggregate_put(g, p->w, group, true, e);
         if (rc == 0)
-            group_remove(&g->groups, p->w, group);
+            group_remove(&g->groups, p->w, group, aggregate_hash(items[i].key));
     }
     return rc;
 }

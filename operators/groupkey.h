@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Group keys as bytes whose memcmp order is the order SQLite gives the same parts as columns, and
-// whose equality is SQLite's: numbers by value whatever their type (1 = 1.0 = true), then text, then
-// blobs. So a cache over state rows finds, sorts and merges by memcmp alone. Per part:
+// whose equality is SQLite's: numbers by value whatever their type (1 = 1.0 = true), then text,
+// then blobs. So a cache over state rows finds, sorts and merges by memcmp alone. Per part:
 //
 //   number   1, the value as a double (8, sign folded so that bytes sort), the exact integer (8,
 //            likewise), kind (0 integer, 1 other float, 2 + scale: decimal)

@@ -3,18 +3,27 @@
 
 #include "runtime/base/heap.h"
 
-#define KEY_INLINE_MAX 32
+#define LINE_BYTES 64
+#define KEY_INLINE_MIN 16
 #define CHUNK_BYTES (64 * 1024)
 #define SLOTS_MIN 8
 
+// Whole cache lines; what is left in the last one is room for the key.
 static size_t group_size(const struct groups *gs)
 {
-    return sizeof(struct group) + gs->acc_bytes + KEY_INLINE_MAX;
+    size_t size = sizeof(struct group) + gs->acc_bytes + KEY_INLINE_MIN;
+
+    return (size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+}
+
+static size_t key_inline_max(const struct groups *gs)
+{
+    return group_size(gs) - sizeof(struct group) - gs->acc_bytes;
 }
 
 void groups_init(struct groups *gs, size_t acc_bytes)
 {
-    ASSERT(acc_bytes % 8 == 0 && KEY_INLINE_MAX % 8 == 0);
+    ASSERT(acc_bytes % 8 == 0);
     *gs = (struct groups){.acc_bytes = acc_bytes};
 }
 
@@ -47,6 +56,11 @@ size_t groups_bytes(const struct groups *gs)
 
 // --- memory of groups ---
 
+static uint8_t *line_aligned(uint8_t *p)
+{
+    return p + (LINE_BYTES - (uintptr_t)p % LINE_BYTES) % LINE_BYTES;
+}
+
 static struct group *group_alloc(struct groups *gs)
 {
     size_t size = group_size(gs), per_chunk = CHUNK_BYTES / size;
@@ -55,7 +69,7 @@ static struct group *group_alloc(struct groups *gs)
     if (per_chunk == 0)
         per_chunk = 1;
     if (g != NULL) {
-        memcpy(&gs->free, &g->key.p, sizeof(gs->free));
+        memcpy(&gs->free, &g->key, sizeof(gs->free));
         return g;
     }
     if (gs->n_chunks == 0 || gs->chunk_used == per_chunk) {
@@ -63,10 +77,11 @@ static struct group *group_alloc(struct groups *gs)
             gs->cap_chunks = gs->cap_chunks ? gs->cap_chunks * 2 : 16;
             gs->chunks = heap_realloc(gs->chunks, gs->cap_chunks * sizeof(*gs->chunks));
         }
-        gs->chunks[gs->n_chunks++] = heap_alloc(per_chunk * size);
+        gs->chunks[gs->n_chunks++] = heap_alloc(per_chunk * size + LINE_BYTES);
         gs->chunk_used = 0;
     }
-    return (struct group *)(void *)(gs->chunks[gs->n_chunks - 1] + size * gs->chunk_used++);
+    return (struct group *)(void *)(line_aligned(gs->chunks[gs->n_chunks - 1]) +
+                                    size * gs->chunk_used++);
 }
 
 static uint8_t *inline_key(const struct groups *gs, struct group *g)
@@ -78,13 +93,13 @@ static void group_free(struct groups *gs, struct group *g)
 {
     if (gs->drop != NULL)
         gs->drop(gs->arg, g);
-    if (g->key.p != inline_key(gs, g)) {
-        gs->key_bytes -= g->key.n;
-        heap_free((void *)g->key.p);
+    if (g->key != inline_key(gs, g)) {
+        gs->key_bytes -= g->key_n;
+        heap_free((void *)g->key);
     }
-    gs->key_bytes -= g->exact.n;
-    heap_free((void *)g->exact.p);
-    memcpy(&g->key.p, &gs->free, sizeof(gs->free));
+    gs->key_bytes -= g->exact_n;
+    heap_free(g->exact);
+    memcpy(&g->key, &gs->free, sizeof(gs->free));
     gs->free = g;
     gs->n_groups--;
 }
@@ -173,18 +188,18 @@ struct group *group_find(const struct group_window *w, struct bytes key, uint64_
 
         if (s->group == NULL)
             return NULL;
-        if (s->hash == hash && bytes_eq(s->group->key, key))
+        if (s->hash == hash && bytes_eq(group_key(s->group), key))
             return s->group;
     }
 }
 
-static void slot_put(struct group_window *w, struct group *g)
+static void slot_put(struct group_window *w, struct group *g, uint64_t hash)
 {
-    size_t i = g->hash & (w->cap - 1);
+    size_t i = hash & (w->cap - 1);
 
     while (w->slots[i].group != NULL)
         i = (i + 1) & (w->cap - 1);
-    w->slots[i] = (struct group_slot){.hash = g->hash, .group = g};
+    w->slots[i] = (struct group_slot){.hash = hash, .group = g};
 }
 
 static void window_grow(struct group_window *w)
@@ -196,7 +211,7 @@ static void window_grow(struct group_window *w)
     w->slots = heap_zalloc(w->cap * sizeof(*w->slots));
     for (size_t i = 0; i < n; i++)
         if (old[i].group != NULL)
-            slot_put(w, old[i].group);
+            slot_put(w, old[i].group, old[i].hash);
     heap_free(old);
 }
 
@@ -205,21 +220,23 @@ struct group *group_add(struct groups *gs, struct group_window *w, struct bytes 
     struct group *g = group_alloc(gs);
     uint8_t *at = inline_key(gs, g);
 
-    if (key.n > KEY_INLINE_MAX) {
+    ASSERT(key.n <= UINT32_MAX);
+    if (key.n > key_inline_max(gs)) {
         at = heap_alloc(key.n);
         gs->key_bytes += key.n;
     }
     memcpy(at, key.p, key.n);
-    g->hash = hash;
-    g->key = bytes_of(at, key.n);
-    g->exact = BYTES_NULL;
+    g->key = at;
+    g->key_n = (uint32_t)key.n;
+    g->exact = NULL;
+    g->exact_n = 0;
     g->listed = false;
     g->recent = true;
     g->flags = 0;
     memset(g->acc, 0, gs->acc_bytes);
     if ((w->n + 1) * 2 > w->cap)
         window_grow(w);
-    slot_put(w, g);
+    slot_put(w, g, hash);
     w->n++;
     gs->n_groups++;
     return g;
@@ -241,9 +258,9 @@ static void slot_remove(struct group_window *w, size_t i)
     w->slots[hole] = (struct group_slot){0};
 }
 
-void group_remove(struct groups *gs, struct group_window *w, struct group *g)
+void group_remove(struct groups *gs, struct group_window *w, struct group *g, uint64_t hash)
 {
-    size_t i = g->hash & (w->cap - 1);
+    size_t i = hash & (w->cap - 1);
 
     ASSERT(!g->listed);
     while (w->slots[i].group != g)
@@ -253,18 +270,20 @@ void group_remove(struct groups *gs, struct group_window *w, struct group *g)
     group_free(gs, g);
 }
 
-void group_set_exact(struct groups *gs, struct group *g, struct bytes exact)
+int group_set_exact(struct groups *gs, struct group *g, struct bytes exact)
 {
+    if (exact.n > UINT16_MAX)
+        return LEAT_EKEY;
     gs->key_bytes += exact.n;
-    gs->key_bytes -= g->exact.n;
-    heap_free((void *)g->exact.p);
-    g->exact = BYTES_NULL;
+    gs->key_bytes -= g->exact_n;
+    heap_free(g->exact);
+    g->exact = NULL;
+    g->exact_n = (uint16_t)exact.n;
     if (exact.n > 0) {
-        uint8_t *p = heap_alloc(exact.n);
-
-        memcpy(p, exact.p, exact.n);
-        g->exact = bytes_of(p, exact.n);
+        g->exact = heap_alloc(exact.n);
+        memcpy(g->exact, exact.p, exact.n);
     }
+    return 0;
 }
 
 void group_list(struct group_window *w, struct group *g)
@@ -297,12 +316,12 @@ size_t groups_collect(struct groups *gs, const struct group_window *w, bool only
 
     items_reserve(gs, only_listed ? w->n_dirty : w->n);
     for (size_t i = 0; only_listed && i < w->n_dirty; i++)
-        gs->items[n++] = (struct keysort_item){.key = w->dirty[i]->key, .what = w->dirty[i]};
+        gs->items[n++] = (struct keysort_item){.key = group_key(w->dirty[i]), .what = w->dirty[i]};
     for (size_t i = 0; !only_listed && i < w->cap; i++) {
         struct group *g = w->slots[i].group;
 
         if (g != NULL)
-            gs->items[n++] = (struct keysort_item){.key = g->key, .what = g};
+            gs->items[n++] = (struct keysort_item){.key = group_key(g), .what = g};
     }
     keysort(gs->items, gs->spare, n);
     *out = gs->items;
@@ -328,7 +347,7 @@ static void window_evict(struct groups *gs, struct group_window *w, size_t bytes
             continue;
         }
         w->complete = false;
-        group_remove(gs, w, g); // another may have moved into slot i: look again
+        group_remove(gs, w, g, w->slots[i].hash); // another may have moved into slot i: look again
     }
 }
 

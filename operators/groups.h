@@ -15,6 +15,7 @@
 
 #include "operators/keysort.h"
 #include "runtime/base/bytes.h"
+#include "runtime/base/err.h"
 
 enum group_flag {
     GROUP_PRESENT = 1, // has counted a record
@@ -22,15 +23,22 @@ enum group_flag {
     GROUP_STORED = 4,  // has a state row
 };
 
+// With one small accumulator and a short key this is one cache line.
 struct group {
-    uint64_t hash;
-    struct bytes key;   // group_key_encode'd; inline or a heap block
-    struct bytes exact; // the parts packed, where the key alone does not tell; else null
-    bool listed;        // is in its window's dirty list
-    bool recent;        // touched since the eviction's hand passed
-    uint64_t flags;     // --- undo starts here ---
-    uint64_t acc[];     // accumulators, then room for a short key
+    const uint8_t *key; // group_key_encode'd; inline or a heap block
+    uint32_t key_n;
+    uint16_t exact_n;
+    bool listed;    // is in its window's dirty list
+    bool recent;    // touched since the eviction's hand passed
+    uint8_t *exact; // the parts packed, where the key alone does not tell; else NULL
+    uint64_t flags; // --- undo starts here ---
+    uint64_t acc[]; // accumulators, then room for a short key
 };
+
+static inline struct bytes group_key(const struct group *g)
+{
+    return bytes_of(g->key, g->key_n);
+}
 
 struct group_slot {
     uint64_t hash;
@@ -53,7 +61,7 @@ struct groups {
     struct group_window **windows; // by start
     size_t n_windows, cap_windows;
     struct group_window *hot; // the one used last; NULL
-    struct group *free;       // chained through key.p
+    struct group *free;       // chained through key
     uint8_t **chunks;         // of groups
     size_t n_chunks, cap_chunks;
     size_t chunk_used;
@@ -79,9 +87,9 @@ struct group *group_find(const struct group_window *w, struct bytes key, uint64_
 // A new group with empty accumulators. The key is copied.
 struct group *group_add(struct groups *gs, struct group_window *w, struct bytes key,
                         uint64_t hash);
-void group_remove(struct groups *gs, struct group_window *w, struct group *g);
-// Replaces it; BYTES_NULL for none.
-void group_set_exact(struct groups *gs, struct group *g, struct bytes exact);
+void group_remove(struct groups *gs, struct group_window *w, struct group *g, uint64_t hash);
+// Replaces it; BYTES_NULL for none. LEAT_EKEY when it is too long to keep.
+int group_set_exact(struct groups *gs, struct group *g, struct bytes exact);
 // Notes the group for the next flush, once.
 void group_list(struct group_window *w, struct group *g);
 

@@ -107,8 +107,8 @@ static int to_headers(struct operator *o, struct event *ev, const struct header 
 
 static int to_process(struct operator *o, struct event *ev, int input, struct err *e)
 {
-    const struct header *headers;
-    size_t n_headers;
+    const struct header *headers = NULL;
+    size_t n_headers = 0;
     struct value key;
     struct bytes value;
     int rc = to_key(o, ev, &key, e);

@@ -21,7 +21,8 @@ int window_check(const struct plan_window *w, struct err *e)
     case WINDOW_SESSION:
         return err_set(e, LEAT_EUNSUPPORTED, "sessions (gap = ...) are not supported yet");
     case WINDOW_LAST:
-        return err_set(e, LEAT_EUNSUPPORTED, "look-back windows (last = ...) are not supported yet");
+        return err_set(e, LEAT_EUNSUPPORTED,
+                       "look-back windows (last = ...) are not supported yet");
     case WINDOW_TUMBLING:
     case WINDOW_HOPPING:
         break;

@@ -530,7 +530,13 @@ int fake_node(struct run *r, enum node_kind kind, int input, enum plan_port port
 struct plan_expr fake_expr(struct run *r, const char *name)
 {
     struct plan_expr x = {.text = name};
-    int rc = expr_compile(&x.compiled, bytes_str(name), NULL, NULL, NULL);
+    int rc;
+
+    if (strcmp(name, "!") == 0)
+        x.text = "$key < 1";
+    else if (name[0] == '=')
+        x.text = arena_printf(&r->keep, "%s or nil", name + 1);
+    rc = expr_compile(&x.compiled, bytes_str(x.text), NULL, NULL, NULL);
 
     ASSERT(rc == 0 && r->n_exprs < (int)ARRAY_LEN(r->exprs));
     r->exprs[r->n_exprs++] = x.compiled;

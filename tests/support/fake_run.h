@@ -3,9 +3,9 @@
 // The engine's side of operators, in memory, for unit tests of operators: a plan built by hand,
 // state rows and table rows as lists, undo, commit and abort, and a fault at the n-th call.
 //
-// Expressions are names: "x" reads the member x, "=x" the same without being a path, "$key" and
-// "$time" the event's own; "!" fails with class type. What operators do to the outside is appended
-// to `text`, a line each, and taken back with the record or step that did it.
+// Expressions are real, with two short forms: "=x" is x without being a path, "!" fails with class
+// type where the key is text. What operators do to the outside is appended to `text`, a line each,
+// and taken back with the record or step that did it.
 #ifndef LEAT_TESTS_FAKE_RUN_H
 #define LEAT_TESTS_FAKE_RUN_H
 

@@ -107,7 +107,7 @@ static void test_where_error(void **state)
     r->nodes[where].where.condition = fake_expr(r, "!");
     given_sink(r, where);
     opened(r);
-    expect_refused(r, "{}", keyless, LEAT_ETYPE, "fake");
+    expect_refused(r, "{}", KEY("k"), LEAT_ETYPE, "$key");
     fake_free(r);
 }
 
@@ -440,7 +440,8 @@ static void test_into_by_name(void **state)
 static void test_into_mapped(void **state)
 {
     struct run *r = given_into(false, 1);
-    static const char *const map[] = {"id", "$key", "b", "x", NULL}, *const bad[] = {"q", "x", NULL};
+    static const char *const map[] = {"id", "$key", "b", "x", NULL};
+    static const char *const bad[] = {"q", "x", NULL};
 
     (void)state;
     given_fields(r, &r->nodes[1].into.columns, &r->nodes[1].into.n, map);
