@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include "runtime/app/commands.h"
