@@ -42,11 +42,12 @@ static void job_row(struct table_print *t, const struct value *job, struct arena
 
 static void print_reasons(const struct value *jobs, struct arena *a)
 {
+    struct bytes name;
     struct value_iter it;
     struct value job;
 
     value_iter_init(&it, jobs, a);
-    while (value_iter_next(&it, NULL, &job, NULL) == 1) {
+    while (value_iter_next(&it, &name, &job, NULL) == 1) {
         struct bytes why = text_of(&job, "why", a);
         if (why.n > 0)
             printf("\n ! %.*s: %.*s\n", BYTES_FMT(text_of(&job, "job", a)), BYTES_FMT(why));
@@ -59,6 +60,7 @@ static int print_status(struct bytes body, struct arena *a, struct err *e)
                                           "lag", "parked", "late",    "watermark"};
     struct value status, jobs, job;
     struct table_print *t;
+    struct bytes name;
     struct value_iter it;
     int rc = value_decode(FORMAT_JSON, body, a, &status, e);
 
@@ -70,7 +72,7 @@ static int print_status(struct bytes body, struct arena *a, struct err *e)
            BYTES_FMT(text_of(&status, "kafka", a)), BYTES_FMT(text_of(&status, "http", a)));
     t = table_print_new(columns, ARRAY_LEN(columns));
     value_iter_init(&it, &jobs, a);
-    while ((rc = value_iter_next(&it, NULL, &job, e)) == 1)
+    while ((rc = value_iter_next(&it, &name, &job, e)) == 1)
         job_row(t, &job, a);
     table_print_end(t, stdout);
     print_reasons(&jobs, a);

@@ -24,6 +24,7 @@ static int read_params(const struct value *query, struct arena *a, struct plan_q
                        struct err *e)
 {
     struct value list, item;
+    struct bytes none; // elements have no names
     struct value_iter it;
     int rc = value_member(query, BYTES_LIT("params"), a, &list, e);
 
@@ -31,7 +32,7 @@ static int read_params(const struct value *query, struct arena *a, struct plan_q
         return rc;
     out->params = arena_zalloc(a, value_count(&list) * sizeof *out->params);
     value_iter_init(&it, &list, a);
-    while ((rc = value_iter_next(&it, NULL, &item, e)) == 1) {
+    while ((rc = value_iter_next(&it, &none, &item, e)) == 1) {
         struct plan_param *p = &out->params[out->n_params++];
         p->name = text_member(&item, "name", a);
         p->type = text_member(&item, "type", a);
@@ -52,6 +53,7 @@ int stored_query(struct bytes plan_json, const char *name, struct arena *a, stru
 {
     struct buf names = BUF_EMPTY;
     struct value plan, list, item;
+    struct bytes none; // elements have no names
     struct value_iter it;
     int rc = value_decode(FORMAT_JSON, plan_json, a, &plan, e);
 
@@ -60,7 +62,7 @@ int stored_query(struct bytes plan_json, const char *name, struct arena *a, stru
     if (rc != 0)
         return rc;
     value_iter_init(&it, &list, a);
-    while ((rc = value_iter_next(&it, NULL, &item, e)) == 1) {
+    while ((rc = value_iter_next(&it, &none, &item, e)) == 1) {
         const char *found = text_member(&item, "name", a);
         if (found != NULL && strcmp(found, name) == 0) {
             *out = (struct plan_query){.name = found,
