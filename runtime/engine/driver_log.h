@@ -28,17 +28,17 @@ struct driver_topic {
     struct driver_taken {
         int32_t partition;
         size_t batch;
-    } *published; // in order of publishing
+    } * published; // in order of publishing
     size_t n_published, taken;
 };
 
 // What a test may switch on at the publishing end. Negative: fails so.
 struct driver_faults {
-    int append;         // answer of append, before anything is done
-    bool lose_answer;   // append, then answer LEAT_ETIMEDOUT
-    bool hold_durable;  // nothing new becomes durable
-    bool no_dedupe;     // negative control: forget who sent what
-    const char *stuck;  // topic that refuses with LEAT_EBUSY
+    int append;        // answer of append, before anything is done
+    bool lose_answer;  // append, then answer LEAT_ETIMEDOUT
+    bool hold_durable; // nothing new becomes durable
+    bool no_dedupe;    // negative control: forget who sent what
+    const char *stuck; // topic that refuses with LEAT_EBUSY
 };
 
 struct driver_log {

@@ -176,8 +176,9 @@ static int start_new(struct inputs *in, struct input_part *p, bool known, struct
                         "records that the job has not read are gone (retention). Rebuild it, or "
                         "accept the gap");
         if (p->next > stable)
-            return stop(e, s->topic, p->partition,
-                        "the log ends before what the job has read: was it restored from a backup?");
+            return stop(
+                e, s->topic, p->partition,
+                "the log ends before what the job has read: was it restored from a backup?");
         return 0;
     }
     if (known && in->keyed && !in->may_grow)
@@ -281,15 +282,15 @@ static int time_of_value(const struct value *v, int64_t *t, struct err *e)
     if (v->type == VALUE_TEXT && datetime_parse(v->s, t) == 0)
         return 0;
     if (v->type == VALUE_TEXT)
-        return err_set(e, LEAT_ETIME, "time: \"%.*s\" is not a time", (int)(v->s.n < 40 ? v->s.n : 40),
-                       (const char *)v->s.p);
+        return err_set(e, LEAT_ETIME, "time: \"%.*s\" is not a time",
+                       (int)(v->s.n < 40 ? v->s.n : 40), (const char *)v->s.p);
     return err_set(e, LEAT_ETIME, "time: %s is not a time", value_type_name(v));
 }
 
-static int event_time(const struct input_source *s, int64_t now, struct arena *a, struct event *ev,
+static int event_time(const struct input_source *s, const struct input_raw *raw, struct event *ev,
                       struct err *e)
 {
-    struct expr_env env = {.event = ev, .now = now, .arena = a};
+    struct expr_env env = {.event = ev, .now = raw->now, .arena = raw->arena};
     struct value v;
     int rc;
 
@@ -301,56 +302,67 @@ static int event_time(const struct input_source *s, int64_t now, struct arena *a
     return rc;
 }
 
-static int decode(const struct input_source *s, const struct batch_record *r, int64_t now,
-                  struct arena *a, struct event *ev, struct err *e)
+static int check_time(const struct input_source *s, int64_t now, const struct event *ev,
+                      struct err *e)
 {
+    if (ev->time < DATETIME_MIN || ev->time > DATETIME_MAX)
+        return err_set(e, LEAT_ETIME, "time: %lld is not a time", (long long)ev->time);
+    if (ev->time > now && ev->time - now > s->plan->ahead_ms)
+        return err_set(e, LEAT_EAHEAD, "its time lies %lld s after the clock",
+                       (long long)((ev->time - now) / 1000));
+    return 0;
+}
+
+static int decode(const struct input_source *s, const struct input_raw *raw, struct event *ev,
+                  struct err *e)
+{
+    const struct batch_record *r = raw->record;
     struct header *headers = NULL;
-    int rc = view_scan(&ev->view, s->fields, s->plan->format, r->value, a, e);
+    int rc = view_scan(&ev->view, s->fields, s->plan->format, r->value, raw->arena, e);
 
     if (rc == 0 && r->n_headers > 0) {
-        rc = batch_record_headers(r, a, &headers, e);
+        rc = batch_record_headers(r, raw->arena, &headers, e);
         if (rc != 0)
             return LEAT_EDECODE;
         ev->headers = headers;
         ev->n_headers = (size_t)r->n_headers;
     }
     if (rc == 0)
-        rc = event_time(s, now, a, ev, e);
-    if (rc == 0 && (ev->time < DATETIME_MIN || ev->time > DATETIME_MAX))
-        rc = err_set(e, LEAT_ETIME, "time: %lld is not a time", (long long)ev->time);
-    if (rc == 0 && ev->time > now && ev->time - now > s->plan->ahead_ms)
-        rc = err_set(e, LEAT_EAHEAD, "its time lies %lld s after the clock",
-                     (long long)((ev->time - now) / 1000));
-    return rc;
+        rc = event_time(s, raw, ev, e);
+    return rc == 0 ? check_time(s, raw->now, ev, e) : rc;
 }
 
-void input_decode(const struct input_source *s, const struct batch_record *r, int32_t partition,
-                  int64_t now, struct arena *a, struct event *ev, int *class, struct err *e)
+int input_decode(const struct input_source *s, const struct input_raw *raw, struct event *ev,
+                 struct err *e)
 {
+    const struct batch_record *r = raw->record;
     int rc;
 
     *ev = (struct event){
         .topic = bytes_str(s->plan->topic),
-        .partition = partition,
+        .partition = raw->partition,
         .offset = r->offset,
         .timestamp = r->timestamp,
         .time = r->timestamp,
         .key = value_of_key(r->key),
         .key_raw = r->key,
     };
-    rc = decode(s, r, now, a, ev, e);
-    *class = rc == 0 ? 0 : class_of(rc);
-    if (rc != 0 && *class == 0) // out of memory, a batch that passed its CRC and is none
-        *class = LEAT_EDECODE;
+    rc = decode(s, raw, ev, e);
+    if (rc != 0 && class_of(rc) == 0) // a batch that passed its CRC and is none
+        return LEAT_EDECODE;
+    return class_of(rc);
 }
 
 static void decode_head(struct inputs *in, struct input_part *p, int64_t now)
 {
     const struct input_source *s = &in->sources[p->source];
-    struct err e = {0};
+    struct input_raw raw = {
+        .record = &p->record, .partition = p->partition, .now = now, .arena = &p->arena};
+    struct err e;
 
+    err_clear(&e);
     arena_reset(&p->arena);
-    input_decode(s, &p->record, p->partition, now, &p->arena, &p->event, &p->class, &e);
+    p->class = input_decode(s, &raw, &p->event, &e);
     p->has_head = true;
     p->timed = p->class == 0 || !s->plan->has_time;
     p->time = p->class == 0 ? p->event.time : p->record.timestamp;
@@ -458,9 +470,8 @@ static int get_head(struct inputs *in, struct input_part *p, int64_t now, struct
 
 static void push(struct inputs *in, struct input_part *p)
 {
-    merge_push(&in->merge, (struct merge_head){.time = p->time,
-                                               .rank = p->rank,
-                                               .part = (int)(p - in->parts)});
+    merge_push(&in->merge,
+               (struct merge_head){.time = p->time, .rank = p->rank, .part = (int)(p - in->parts)});
 }
 
 int inputs_fill(struct inputs *in, int64_t now, struct err *e)
@@ -500,9 +511,9 @@ int inputs_advance(struct inputs *in, struct input_part *p, int64_t now, struct 
     in->records++;
     rc = get_head(in, p, now, e);
     if (rc >= 0 && p->has_head)
-        merge_replace(&in->merge, (struct merge_head){.time = p->time,
-                                                      .rank = p->rank,
-                                                      .part = (int)(p - in->parts)});
+        merge_replace(
+            &in->merge,
+            (struct merge_head){.time = p->time, .rank = p->rank, .part = (int)(p - in->parts)});
     else
         merge_pop(&in->merge);
     return rc;

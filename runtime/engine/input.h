@@ -21,9 +21,9 @@ struct input_part {
     int64_t stable;    // end of what may be read, sampled at the start of the step
     int32_t epoch;
 
-    struct buf data;   // whole batches
-    size_t pos;        // of the batch behind the one being read
-    int64_t fetched;   // offset behind data
+    struct buf data; // whole batches
+    size_t pos;      // of the batch behind the one being read
+    int64_t fetched; // offset behind data
     bool in_batch;
     struct batch_iter iter;
     struct arena batch_arena; // the inflated batch
@@ -32,10 +32,10 @@ struct input_part {
     bool has_head;
     struct batch_record record;
     struct event event;
-    int class;       // of a head that cannot be read; 0
-    char *message;   // its error, in the arena
-    bool timed;      // the event time is known
-    int64_t time;    // event time, or the record's timestamp
+    int class;                    // of a head that cannot be read; 0
+    char *message;                // its error, in the arena
+    bool timed;                   // the event time is known
+    int64_t time;                 // event time, or the record's timestamp
     struct watermark_part stored; // as committed, for telling what changed
     int32_t stored_epoch;
 };
@@ -60,10 +60,10 @@ struct inputs {
     int n_parts;
     struct merge merge;
     size_t fetch_bytes;
-    bool keyed;          // order per key matters: partitions must not appear
-    bool may_grow;       // but a test's may
-    int64_t records;     // read since open
-    char moved_by[128];  // the record that moved a watermark last
+    bool keyed;         // order per key matters: partitions must not appear
+    bool may_grow;      // but a test's may
+    int64_t records;    // read since open
+    char moved_by[128]; // the record that moved a watermark last
 };
 
 void inputs_init(struct inputs *in, const struct plan *p, struct source *src, struct store *s);
@@ -80,10 +80,18 @@ int inputs_fill(struct inputs *in, int64_t now, struct err *e) LEAT_CHECKED;
 // The head that goes next, or NULL.
 struct input_part *inputs_head(struct inputs *in);
 // The head was dealt with; gets the next. As inputs_fill.
-int inputs_advance(struct inputs *in, struct input_part *p, int64_t now, struct err *e) LEAT_CHECKED;
-// Decodes a record as if it came from the source: event, class, time. For heads and retries.
-void input_decode(const struct input_source *s, const struct batch_record *r, int32_t partition,
-                  int64_t now, struct arena *a, struct event *ev, int *class, struct err *e);
+int inputs_advance(struct inputs *in, struct input_part *p, int64_t now,
+                   struct err *e) LEAT_CHECKED;
+// A record as it lies in a batch, and where.
+struct input_raw {
+    const struct batch_record *record;
+    int32_t partition;
+    int64_t now;         // the step's clock
+    struct arena *arena; // what it points to must live as long
+};
+// Makes an event of it, its time included. 0 or its class. For heads and retries.
+int input_decode(const struct input_source *s, const struct input_raw *raw, struct event *ev,
+                 struct err *e) LEAT_CHECKED;
 // Tells the sources' watermarks what the clock says.
 void inputs_clock(struct inputs *in, int64_t now);
 bool inputs_waiting(const struct inputs *in); // something can be read

@@ -12,7 +12,7 @@
 //
 // A job that is not ready yet (topics missing) tries to become so at every turn; one that waits for
 // space still relays what is committed.
-#include "runtime/engine/job_parts.h"
+#include "runtime/engine/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
 #include "runtime/engine/class.h"
+#include "runtime/engine/job_parts.h"
 
 static void find_ticks(struct job *j)
 {
@@ -56,8 +57,7 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
         if (c->plan->tables[i].aggregate >= 0 && c->plan->tables[i].constrained)
             j->constrained = true;
     rc = run_open(&j->run, c->plan, c->operators, c->store, e);
-    j->run.born = (struct run_born){
-        .enter = job_born_enter, .failed = job_born_failed, .arg = j};
+    j->run.born = (struct run_born){.enter = job_born_enter, .failed = job_born_failed, .arg = j};
     if (rc != 0) {
         job_close(j);
         j = NULL;

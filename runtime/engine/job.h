@@ -23,8 +23,8 @@ struct job_config {
     struct source *source;
     struct publisher *publisher;
     const struct operator_type *const *operators;
-    struct clock *clock; // mono_ns for the step's time cap and statistics only
-    int64_t gap_ms;      // a drained input does not commit more often: STEP_GAP_MS_MIN; tests: 0
+    struct clock *clock;  // mono_ns for the step's time cap and statistics only
+    int64_t gap_ms;       // a drained input does not commit more often: STEP_GAP_MS_MIN; tests: 0
     bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
 };
 

@@ -250,12 +250,13 @@ static int source_again(struct job *j, int node, const struct parked_row *row, s
                              .value = row->value,
                              .headers = row->headers,
                              .n_headers = row->n_headers};
-    int class = 0;
+    struct input_raw raw = {
+        .record = &r, .partition = row->partition, .now = j->now, .arena = &j->arena};
 
     for (int i = 0; i < j->in.n_sources; i++)
         if (j->in.sources[i].node == node)
-            input_decode(&j->in.sources[i], &r, row->partition, j->now, &j->arena, ev, &class, e);
-    return class;
+            return input_decode(&j->in.sources[i], &raw, ev, e);
+    UNREACHABLE("an entry that is no source");
 }
 
 static int born_again(struct job *j, int node, const struct parked_row *row, struct event *ev,

@@ -38,8 +38,8 @@ struct job {
     struct store_offset *offsets;
     int cap_offsets;
 
-    bool ready;      // topics known, positions loaded
-    bool constrained; // a table of an aggregate has constraints: always careful
+    bool ready;           // topics known, positions loaded
+    bool constrained;     // a table of an aggregate has constraints: always careful
     int64_t careful_left; // records to run with a flush behind each
     bool stop_after;      // park = "stop": commit what came before, then stop
     struct err stop_err;

@@ -110,10 +110,11 @@ static int wishes(struct job *j, struct step_wish *w, struct err *e)
 
 static int close_by_clock(struct job *j, struct err *e)
 {
-    int rc = 0;
+    int rc;
 
     arena_reset(&j->arena);
     j->run.arena = &j->arena;
+    rc = run_catch_up(&j->run, e);
     for (int i = 0; i < j->in.n_sources && rc == 0; i++) {
         struct input_source *s = &j->in.sources[i];
         if (s->wm.w > j->run.ops[s->node]->watermark)
@@ -189,10 +190,11 @@ static int records(struct job *j, struct err *e)
 
 static int work(struct job *j, struct err *e)
 {
+    struct parking_again again = {.rerun = job_retry, .arg = j, .now = j->now};
     int rc = close_by_clock(j, e);
 
     if (rc == 0)
-        rc = parking_retry(&j->parking, j->now, job_retry, j, e);
+        rc = parking_retry(&j->parking, &again, e);
     if (rc == 0)
         rc = ticks(j, e);
     return rc != 0 ? rc : records(j, e);

@@ -28,8 +28,10 @@ struct operator_type {
     // One event from input `input`. The event is the caller's: copy the struct to change it. An
     // error is the record's (a class) or the machine's; in both cases the engine undoes the record.
     int (*process)(struct operator* o, struct event *ev, int input, struct err *e);
-    // The operator's watermark moved to `w` (after the record that moved it): handle everything
-    // due, emit it. The engine passes w on downstream afterwards. Optional.
+    // The operator's watermark moved to `w` (after the record that moved it) and due() <= w: handle
+    // everything due, emit it. Each event emitted here is a record of its own: one that fails is
+    // parked at this operator and emit returns 0. An error returned here ends the step. The engine
+    // sets o->watermark and passes w on downstream afterwards. Optional.
     int (*watermark)(struct operator* o, int64_t w, struct err *e);
     // The smallest watermark at which there is something to do; INT64_MAX for nothing. Cheap; asked
     // often. Optional.

@@ -193,15 +193,14 @@ static int write_row(struct outputs *o, const struct output_row *r, struct store
     row.headers = bytes_of(p, r->headers_n);
     row.n_headers = r->n_headers;
     row.cause = bytes_of(p + r->headers_n, r->cause_n);
-    row.partition = r->null_key
-                        ? (int32_t)(r->partition_hint % (uint32_t)d->n_partitions)
-                        : (int32_t)((bytes_murmur2(row.key) & 0x7fffffffu) %
-                                    (uint32_t)d->n_partitions);
+    row.partition =
+        r->null_key ? (int32_t)(r->partition_hint % (uint32_t)d->n_partitions)
+                    : (int32_t)((bytes_murmur2(row.key) & 0x7fffffffu) % (uint32_t)d->n_partitions);
     rc = slot_load(d, row.partition, s, e);
     if (rc != 0)
         return rc;
-    row.batch_no = batch_for(&d->slots[row.partition],
-                             (int64_t)(r->key_n + r->value_n + r->headers_n) + 32);
+    row.batch_no =
+        batch_for(&d->slots[row.partition], (int64_t)(r->key_n + r->value_n + r->headers_n) + 32);
     return s->ops->outbox_add(s, &row, e);
 }
 

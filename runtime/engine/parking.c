@@ -188,9 +188,14 @@ static int dead_letter(struct parking *p, const struct parked_row *row, struct e
     for (size_t i = 0; i < n_old; i++)
         headers[i] = old[i];
     n = n_old + letter_headers(p, row, &a, headers + n_old);
-    out = (struct output_new){.dest = dest, .key = row->record_key, .value = row->value,
-                              .headers = headers, .n_headers = n, .time = row->timestamp,
-                              .topic = row->topic, .partition = row->partition,
+    out = (struct output_new){.dest = dest,
+                              .key = row->record_key,
+                              .value = row->value,
+                              .headers = headers,
+                              .n_headers = n,
+                              .time = row->timestamp,
+                              .topic = row->topic,
+                              .partition = row->partition,
                               .offset = row->offset};
     rc = outputs_add(&p->run->out, &out, e);
     if (rc == LEAT_EBUDGET) { // too large for a batch: the place it came from stands for it
@@ -241,8 +246,7 @@ static void blame_row(struct parking *p, struct parked_row *row, struct blame *b
 int parking_add(struct parking *p, const struct parking_record *rec, int class, const char *message,
                 int64_t now, struct err *e)
 {
-    struct parking_verdict v =
-        parking_decide(&p->plan->errors, class, !bytes_is_null(rec->key), 1);
+    struct parking_verdict v = parking_decide(&p->plan->errors, class, !bytes_is_null(rec->key), 1);
     struct parked_row row;
     struct blame b;
     int rc;
@@ -321,11 +325,11 @@ static int failed_again(struct parking *p, struct parked_row *row, int class, in
 }
 
 // 1 cured, 0 it failed and stays, negative the machine's error.
-static int try_row(struct parking *p, struct parked_row *row, int64_t now, parking_rerun rerun,
-                   void *arg, struct err *e)
+static int try_row(struct parking *p, struct parked_row *row, const struct parking_again *again,
+                   struct err *e)
 {
     struct err why = {0};
-    int rc = rerun(arg, row, &why);
+    int rc = again->rerun(again->arg, row, &why);
     int class = class_of(rc);
 
     if (rc != 0 && class == 0) {
@@ -334,7 +338,7 @@ static int try_row(struct parking *p, struct parked_row *row, int64_t now, parki
         return rc;
     }
     if (rc != 0)
-        return failed_again(p, row, class, now, &why, e);
+        return failed_again(p, row, class, again->now, &why, e);
     rc = p->store->ops->park_remove(p->store, row->id, e);
     p->count--;
     p->dirty = true;
@@ -369,8 +373,8 @@ static int take_follower(void *arg, const struct parked_row *row)
 }
 
 // Runs what waited behind a head that is cured. The key is free when nothing is left.
-static int release(struct parking *p, struct bytes entry, struct bytes key, int64_t now,
-                   parking_rerun rerun, void *arg, struct err *e)
+static int release(struct parking *p, struct bytes entry, struct bytes key,
+                   const struct parking_again *again, struct err *e)
 {
     struct followers *f;
     struct arena a;
@@ -384,7 +388,7 @@ static int release(struct parking *p, struct bytes entry, struct bytes key, int6
         rc = p->store->ops->park_scan(p->store, &entry, &key, take_follower, f, e);
         rc = rc < 0 ? rc : 1;
         for (int i = 0; i < f->n && rc == 1; i++)
-            rc = try_row(p, &f->rows[i], now, rerun, arg, e);
+            rc = try_row(p, &f->rows[i], again, e);
     } while (rc == 1 && f->n == FOLLOWERS_AT_ONCE);
     if (rc == 1)
         (void)hashmap_remove(&p->held, held_key(p, entry, key));
@@ -392,7 +396,7 @@ static int release(struct parking *p, struct bytes entry, struct bytes key, int6
     return rc < 0 ? rc : 0;
 }
 
-int parking_retry(struct parking *p, int64_t now, parking_rerun rerun, void *arg, struct err *e)
+int parking_retry(struct parking *p, const struct parking_again *again, struct err *e)
 {
     struct arena a;
     int rc = 0;
@@ -404,14 +408,14 @@ int parking_retry(struct parking *p, int64_t now, parking_rerun rerun, void *arg
 
         arena_reset(&a);
         rc = parking_next(p, &at, e);
-        if (rc != 0 || at > now)
+        if (rc != 0 || at > again->now)
             break;
         rc = p->store->ops->park_due(p->store, &a, &row, e);
         if (rc <= 0)
             break;
-        rc = try_row(p, &row, now, rerun, arg, e);
+        rc = try_row(p, &row, again, e);
         if (rc == 1 && !bytes_is_null(row.key))
-            rc = release(p, row.entry, row.key, now, rerun, arg, e);
+            rc = release(p, row.entry, row.key, again, e);
         if (rc < 0)
             break;
     }

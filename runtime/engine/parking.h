@@ -57,11 +57,14 @@ int parking_follow(struct parking *p, const struct parking_record *rec, int64_t 
 // When the next retry is due; INT64_MAX for never.
 int parking_next(struct parking *p, int64_t *at, struct err *e) LEAT_CHECKED;
 
-// Runs a parked record again: 0, a class, or the machine's error.
-typedef int (*parking_rerun)(void *arg, const struct parked_row *row, struct err *e);
+// How to run a parked record again: 0, a class, or the machine's error.
+struct parking_again {
+    int (*rerun)(void *arg, const struct parked_row *row, struct err *e);
+    void *arg;
+    int64_t now;
+};
 // Every retry that is due, and behind each that is cured its followers, in order.
-int parking_retry(struct parking *p, int64_t now, parking_rerun rerun, void *arg,
-                  struct err *e) LEAT_CHECKED;
+int parking_retry(struct parking *p, const struct parking_again *again, struct err *e) LEAT_CHECKED;
 
 // Cuts at a character's end and replaces what is not UTF-8.
 size_t parking_clean_text(const char *in, size_t n, char *out, size_t cap);

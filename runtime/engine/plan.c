@@ -184,8 +184,8 @@ int plan_expr_eval(const struct plan_expr *x, const struct expr_env *env, struct
         return 0;
     }
     call.tables = tables;
-    call.seed = bytes_hash(env->event->topic, (uint64_t)env->event->partition << 48 ^
-                                                  (uint64_t)env->event->offset);
+    call.seed = bytes_hash(env->event->topic,
+                           (uint64_t)env->event->partition << 48 ^ (uint64_t)env->event->offset);
     rc = fn_call(x->fn, &call, e);
     *out = call.result;
     return rc;
@@ -207,10 +207,10 @@ bool node_kind_stateless(enum node_kind k)
 const char *node_kind_name(enum node_kind k)
 {
     static const char *const names[NODE_KINDS] = {
-        [NODE_SOURCE] = "from", [NODE_EVERY] = "every",         [NODE_WHERE] = "where",
-        [NODE_SELECT] = "select", [NODE_SET] = "set",           [NODE_MAP] = "map",
-        [NODE_MATCH] = "match", [NODE_BY] = "by",               [NODE_AGGREGATE] = "aggregate",
-        [NODE_INTO] = "into",   [NODE_TO] = "to",
+        [NODE_SOURCE] = "from",   [NODE_EVERY] = "every", [NODE_WHERE] = "where",
+        [NODE_SELECT] = "select", [NODE_SET] = "set",     [NODE_MAP] = "map",
+        [NODE_MATCH] = "match",   [NODE_BY] = "by",       [NODE_AGGREGATE] = "aggregate",
+        [NODE_INTO] = "into",     [NODE_TO] = "to",
     };
 
     ASSERT(k < NODE_KINDS);

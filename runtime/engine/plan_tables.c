@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An aggregate and the table that shows it become one: the operator's state lives in a hidden
-// column of the table's own rows, so that a dirty key costs one row write per commit instead of two.
+// column of the table's own rows, so that a dirty key costs one row write per commit instead of
+// two.
 //
 // A table that nobody declared is made here. Its primary key starts with the window, because rows
 // of the windows that are open then lie beside each other: a commit touches few pages, and the
@@ -150,9 +151,10 @@ static int fuse(struct plan *p, struct plan_node *agg, struct plan_node *into, s
     if (into->into.table < 0)
         into->into.table = make_table(p, agg, into);
     if (written_elsewhere(p, into))
-        return plan_refuse(p, into->line, e,
-                           "in into: table %s is also written elsewhere; an aggregate needs its own",
-                           p->tables[into->into.table].name);
+        return plan_refuse(
+            p, into->line, e,
+            "in into: table %s is also written elsewhere; an aggregate needs its own",
+            p->tables[into->into.table].name);
     t = &p->tables[into->into.table];
     t->aggregate = (int)(agg - p->nodes);
     t->constrained = has_constraints(t->body);

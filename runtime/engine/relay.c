@@ -174,9 +174,9 @@ static int scan_row(void *arg, const struct outbox_row *row)
         d->open_no = row->batch_no;
         d->open_first = row->seq;
     } else if (row->seq != d->open_last + 1) {
-        return err_set(s->err, LEAT_ECORRUPT, "outbox: %s/%d: row %lld has sequence %lld after %lld",
-                       d->topic, d->partition, (long long)row->id, (long long)row->seq,
-                       (long long)d->open_last);
+        return err_set(
+            s->err, LEAT_ECORRUPT, "outbox: %s/%d: row %lld has sequence %lld after %lld", d->topic,
+            d->partition, (long long)row->id, (long long)row->seq, (long long)d->open_last);
     }
     batch_builder_add_raw(&d->open, row->time, row->key, row->value, row->headers, row->n_headers);
     d->open_rows++;
@@ -264,8 +264,7 @@ static int ask(struct relay *r, struct relay_dest *d, bool *moved)
     return 0;
 }
 
-static int turn_dest(struct relay *r, struct relay_dest *d, int64_t now, bool *moved,
-                     struct err *e)
+static int turn_dest(struct relay *r, struct relay_dest *d, int64_t now, bool *moved, struct err *e)
 {
     while (relay_next(d, now) == RELAY_APPEND) {
         int sent = d->n_sent;

@@ -43,7 +43,7 @@ struct relay {
     struct publisher *publisher;
     struct relay_dest **dests;
     int n_dests;
-    int64_t seen;  // row id up to which the store was scanned
+    int64_t seen;   // row id up to which the store was scanned
     bool unscanned; // there may be rows beyond it
 };
 

@@ -424,6 +424,21 @@ int run_watermark(struct run *r, int source, int64_t w, struct err *e)
     return 0;
 }
 
+int run_catch_up(struct run *r, struct err *e)
+{
+    for (int i = 0; r->closes && i < r->plan->n_nodes; i++) {
+        struct operator* o = r->ops[i];
+        int rc;
+
+        if (o->type->watermark == NULL || o->type->due == NULL || o->type->due(o) > o->watermark)
+            continue;
+        rc = close_due(r, o, o->watermark, e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
 void run_place_watermarks(struct run *r)
 {
     for (int i = 0; i < r->plan->n_nodes; i++)
@@ -571,12 +586,12 @@ int operator_eval(struct operator* o, const struct plan_expr *x, struct event *e
 int operator_call(struct operator* o, struct fn *f, struct event *ev, struct fn_call *out,
                   struct err *e)
 {
-    *out = (struct fn_call){.event = ev,
-                            .now = o->run->now,
-                            .arena = o->run->arena,
-                            .tables = o->run->store->tables,
-                            .seed = bytes_hash(ev->topic, (uint64_t)ev->partition << 48 ^
-                                                              (uint64_t)ev->offset)};
+    *out = (struct fn_call){
+        .event = ev,
+        .now = o->run->now,
+        .arena = o->run->arena,
+        .tables = o->run->store->tables,
+        .seed = bytes_hash(ev->topic, (uint64_t)ev->partition << 48 ^ (uint64_t)ev->offset)};
     return fn_call(f, out, e);
 }
 
@@ -703,9 +718,13 @@ void run_late(struct run *r, struct operator* o, struct event *ev, int64_t water
         r->samples = heap_realloc(r->samples, r->cap_samples * sizeof *r->samples);
     }
     x = &r->samples[r->n_samples++];
-    *x = (struct run_sample){.node = o->node, .offset = ev->offset, .time = ev->time,
-                             .watermark = watermark, .partition = ev->partition,
-                             .pos = r->sample_bytes.n, .topic_n = ev->topic.n};
+    *x = (struct run_sample){.node = o->node,
+                             .offset = ev->offset,
+                             .time = ev->time,
+                             .watermark = watermark,
+                             .partition = ev->partition,
+                             .pos = r->sample_bytes.n,
+                             .topic_n = ev->topic.n};
     buf_append_bytes(&r->sample_bytes, ev->topic);
     x->null_key = value_is_nil(&ev->key) || value_key_bytes(&ev->key, &key, NULL) != 0;
     x->key_n = x->null_key ? 0 : key.n;

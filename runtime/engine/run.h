@@ -94,6 +94,9 @@ int run_enter(struct run *r, int node, enum plan_port port, struct event *ev,
               struct err *e) LEAT_CHECKED;
 // The watermark of a source moved: operators close what is due, in topological order.
 int run_watermark(struct run *r, int source, int64_t w, struct err *e) LEAT_CHECKED;
+// Calls those that have something to do at the watermark where they stand already: an operator that
+// has to read its state again does not know before.
+int run_catch_up(struct run *r, struct err *e) LEAT_CHECKED;
 // Sets where watermarks stand, from the sources', without closing anything: after a start or an
 // abort, when all that was due has been dealt with.
 void run_place_watermarks(struct run *r);

@@ -140,7 +140,8 @@ int64_t watermark_next(const struct watermark *m, int64_t now, int64_t due)
         return INT64_MAX;
     for (int i = 0; i < m->n; i++) {
         const struct watermark_part *p = &m->parts[i];
-        int64_t at = p->drained_since == DRAINED_NOT ? INT64_MAX : plus(p->drained_since, m->idle_ms);
+        int64_t at =
+            p->drained_since == DRAINED_NOT ? INT64_MAX : plus(p->drained_since, m->idle_ms);
 
         idle = idle && p->idle;
         if (!p->idle && at > now && at < next)

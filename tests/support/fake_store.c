@@ -51,7 +51,7 @@ static void contents_free(struct fake_contents *c)
     *c = (struct fake_contents){0};
 }
 
-#define APPEND(array, n) \
+#define APPEND(array, n)                                                                           \
     ((array) = heap_realloc((array), ((n) + 1) * sizeof *(array)), &(array)[(n)++])
 
 // --- steps ---

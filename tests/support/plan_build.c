@@ -28,8 +28,7 @@ static void c_free(struct fn *f)
     heap_free(container_of(f, struct c_fn, fn));
 }
 
-static const struct fn_ops c_ops = {
-    .call = c_call, .fingerprint = c_fingerprint, .free = c_free};
+static const struct fn_ops c_ops = {.call = c_call, .fingerprint = c_fingerprint, .free = c_free};
 
 struct plan *plan_build(const char *job)
 {

@@ -45,10 +45,8 @@ void rig_stop(struct rig *r)
 void rig_send(struct rig *r, const char *topic, int32_t partition, const char *key,
               const char *json)
 {
-    struct driver_record rec = {.key = bytes_str(key),
-                                .value = bytes_str(json),
-                                .partition = partition,
-                                .timestamp = -1};
+    struct driver_record rec = {
+        .key = bytes_str(key), .value = bytes_str(json), .partition = partition, .timestamp = -1};
 
     assert_int_equal(driver_send(r->d, topic, &rec, &r->err), 0);
 }

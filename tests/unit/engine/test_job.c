@@ -14,9 +14,9 @@ static int given_user(void **state)
     r.plan = plan_build("test");
     plan_build_table(r.plan, "t", "id integer primary key");
     r.plan->errors.dead = "dead";
-    (void)plan_build_to(
-        r.plan, plan_build_map(r.plan, plan_build_source(r.plan, "in", NULL), rig_user, &r),
-        OUT_MAIN, "out");
+    (void)plan_build_to(r.plan,
+                        plan_build_map(r.plan, plan_build_source(r.plan, "in", NULL), rig_user, &r),
+                        OUT_MAIN, "out");
     *state = &r;
     return 0;
 }
@@ -279,8 +279,7 @@ static void test_merge(void **state)
     rig_send(&r, "in", 1, "k", "{\"ts\":20,\"p\":1}");
     rig_send(&r, "in", 1, "k", "{\"ts\":40}");
     rig_run(&r);
-    rig_expect(&r, "out",
-               "{\"ts\":20} {\"ts\":10} {\"ts\":20,\"p\":1} {\"ts\":30} {\"ts\":40}");
+    rig_expect(&r, "out", "{\"ts\":20} {\"ts\":10} {\"ts\":20,\"p\":1} {\"ts\":30} {\"ts\":40}");
     rig_stop(&r);
 }
 

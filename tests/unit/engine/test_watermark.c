@@ -138,8 +138,8 @@ static void test_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_record), cmocka_unit_test(test_minimum),
-        cmocka_unit_test(test_idle),   cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_record),  cmocka_unit_test(test_minimum),
+        cmocka_unit_test(test_idle),    cmocka_unit_test(test_clock),
         cmocka_unit_test(test_restart), cmocka_unit_test(test_extremes),
     };
 
