@@ -2,10 +2,11 @@
 //
 // Expressions from the outside: compile (parse, make code, keep the canonical text), ask, free.
 // Everything that belongs to an expression lives in its one arena.
-#include "runtime/expr/code.h"
+#include "runtime/expr/expr.h"
 
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
+#include "runtime/expr/code.h"
 
 static void list_paths(struct expr *x, const struct node *n)
 {

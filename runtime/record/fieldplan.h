@@ -3,8 +3,7 @@
 // The inside of a field plan: a tree of path steps. Private to runtime/record: the scanners of each
 // format walk it beside the record's bytes, so that one pass fills every slot.
 //
-//   plan of  device, asset.site, items[1].sku        device:0   asset ── site:1   items ── [1] ──
-//   sku:2
+//   device, asset.site, items[1].sku:   device (0)   asset > site (1)   items > [1] > sku (2)
 //
 // A slot is in one of three states (view.known). A scanner leaves 1 (token, or MISSING) wherever
 // the bytes gave the answer, and 0 where a path steps into something that has no such steps:
