@@ -321,21 +321,25 @@ static int read_position(struct reader *r, struct arena *a, struct bytes *out, s
     return rc;
 }
 
+// *kept: the statement is the reader's. A query that is not in the reader's plan is prepared each
+// time.
 static int find_statement(struct reader *r, const struct query_request *q, struct db_stmt **out,
-                          struct err *e)
+                          bool *kept, struct err *e)
 {
+    *kept = false;
     if (q->named == NULL)
         return prepare(r, q->sql, out, e);
-    for (int i = 0; i < r->plan->n_queries; i++) {
+    for (int i = 0; r->plan != NULL && i < r->plan->n_queries; i++) {
         int rc = 0;
         if (&r->plan->queries[i] != q->named)
             continue;
         if (r->named[i] == NULL)
             rc = prepare(r, bytes_str(q->named->sql), &r->named[i], e);
         *out = r->named[i];
+        *kept = true;
         return rc;
     }
-    return err_set(e, LEAT_ENOTFOUND, "the job has no such query");
+    return prepare(r, bytes_str(q->named->sql), out, e);
 }
 
 static int run_inside(struct reader *r, const struct query_request *q, struct db_stmt *s,
@@ -367,14 +371,15 @@ static int reader_run(struct query_reader *base, const struct query_request *q, 
 {
     struct reader *r = container_of(base, struct reader, base);
     struct db_stmt *s = NULL;
-    int rc = find_statement(r, q, &s, e);
+    bool kept;
+    int rc = find_statement(r, q, &s, &kept, e);
 
     *out = (struct query_answer){0};
     if (rc == 0)
         rc = bind_params(q, s, a, e);
     if (rc == 0)
         rc = run_inside(r, q, s, a, out, e);
-    if (q->named == NULL)
+    if (!kept)
         db_stmt_free(s);
     else if (s != NULL)
         db_reset(s);
@@ -447,7 +452,7 @@ static void reader_close(struct query_reader *base)
 {
     struct reader *r = container_of(base, struct reader, base);
 
-    for (int i = 0; i < r->plan->n_queries; i++)
+    for (int i = 0; r->plan != NULL && i < r->plan->n_queries; i++)
         db_stmt_free(r->named[i]);
     db_stmt_free(r->position);
     db_stmt_free(r->next);
@@ -467,7 +472,7 @@ static struct reader *reader_new(const struct plan *p)
 
     r->base.ops = &reader_ops;
     r->plan = p;
-    r->named = heap_zalloc((size_t)(p->n_queries + 1) * sizeof(struct db_stmt *));
+    r->named = heap_zalloc((size_t)((p != NULL ? p->n_queries : 0) + 1) * sizeof(struct db_stmt *));
     arena_init(&r->arena);
     return r;
 }
@@ -487,6 +492,75 @@ static int prepare_own(struct reader *r, struct err *e)
     return rc;
 }
 
+// --- without a plan -----------------------------------------------------------------------------
+
+static struct jobtable *table_named(struct reader *r, struct bytes name)
+{
+    struct ddl *d = &r->own_ddl;
+
+    if (d->n_tables > 0 && bytes_eq_str(name, d->tables[d->n_tables - 1].name))
+        return &d->tables[d->n_tables - 1];
+    d->tables[d->n_tables] = (struct jobtable){.name = (const char *)arena_copy(&r->arena, name).p};
+    return &d->tables[d->n_tables++];
+}
+
+static int read_columns(struct reader *r, struct err *e)
+{
+    struct column *columns;
+    struct db_stmt *s;
+    int64_t n;
+    int rc = db_query_int(r->db, "SELECT count(*) FROM _leat_columns", &n, e);
+
+    if (rc == 0)
+        rc = db_prepare(r->db, "SELECT \"table\", name, type FROM _leat_columns ORDER BY \"table\"",
+                        &s, e);
+    if (rc < 0)
+        return rc;
+    columns = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof *columns);
+    r->own_ddl.tables = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof(struct jobtable));
+    // The file may have changed in between: never more than was counted.
+    for (; n > 0 && (rc = db_next(s, e)) == 1; n--) {
+        struct jobtable *t = table_named(r, db_column_text(s, 0));
+        struct column *c = columns++;
+        if (t->n_columns++ == 0)
+            t->columns = c;
+        c->name = (const char *)arena_copy(&r->arena, db_column_text(s, 1)).p;
+        c->type_text = (const char *)arena_copy(&r->arena, db_column_text(s, 2)).p;
+        if (!logical_parse(bytes_str(c->type_text), &c->type, &c->precision, &c->scale))
+            c->type = LOGICAL_ANY;
+    }
+    db_stmt_free(s);
+    return rc < 0 ? rc : 0;
+}
+
+static int read_views(struct reader *r, struct err *e)
+{
+    struct db_stmt *s;
+    int64_t n;
+    int rc = db_query_int(r->db, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'", &n, e);
+
+    if (rc == 0)
+        rc = db_prepare(r->db, "SELECT name FROM sqlite_schema WHERE type = 'view'", &s, e);
+    if (rc < 0)
+        return rc;
+    r->own_ddl.views = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof(struct jobview));
+    for (; n > 0 && (rc = db_next(s, e)) == 1; n--)
+        r->own_ddl.views[r->own_ddl.n_views++].name =
+            (const char *)arena_copy(&r->arena, db_column_text(s, 0)).p;
+    db_stmt_free(s);
+    return rc < 0 ? rc : 0;
+}
+
+// What the file says of itself: for those who have the file and not the job.
+static int describe_file(struct reader *r, struct err *e)
+{
+    int rc;
+
+    db_set_policy(r->db, NULL);
+    rc = read_columns(r, e);
+    return rc == 0 ? read_views(r, e) : rc;
+}
+
 int jobfile_reader(struct query_reader **out, const struct plan *p, const char *path, struct err *e)
 {
     struct db_options o = {.mode = DB_READER};
@@ -494,9 +568,11 @@ int jobfile_reader(struct query_reader **out, const struct plan *p, const char *
     int rc;
 
     r->ddl = &r->own_ddl;
-    rc = jf_scratch(p, &r->arena, &r->own_ddl, NULL, e);
-    if (rc == 0)
-        rc = db_open(&r->db, path, &o, e);
+    rc = db_open(&r->db, path, &o, e);
+    if (rc == 0 && p != NULL)
+        rc = jf_scratch(p, &r->arena, &r->own_ddl, NULL, e);
+    else if (rc == 0)
+        rc = describe_file(r, e);
     if (rc == 0)
         rc = prepare_own(r, e);
     *out = rc == 0 ? &r->base : NULL;

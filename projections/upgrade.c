@@ -113,8 +113,20 @@ int upgrade_record(struct jobfile *jf, struct err *e)
         if (keeps_rows(n->kind))
             rc = part_put(jf, "node", n->id, node_content(n, text), e);
     }
+    return rc;
+}
+
+// As it is now, queries and settings included, for those who have the file and not the job.
+static int put_plan(struct jobfile *jf, struct err *e)
+{
+    struct buf json = BUF_EMPTY;
+    int rc;
+
+    plan_write_json(jf->plan, &json);
+    rc = jf_meta_put_text(jf, "plan", buf_bytes(&json), e);
     if (rc == 0)
         rc = jf_meta_put_int(jf, "fingerprint", (int64_t)jf->plan->fingerprint, e);
+    buf_deinit(&json);
     return rc;
 }
 
@@ -368,6 +380,8 @@ int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e)
         rc = apply_views(jf, e);
     if (rc == 0 && c.change != CHANGE_NONE)
         rc = upgrade_record(jf, e);
+    if (rc == 0)
+        rc = put_plan(jf, e);
     buf_deinit(&c.text);
     arena_deinit(&a);
     return rc;

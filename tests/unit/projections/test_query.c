@@ -184,6 +184,33 @@ static void positions_are_waited_for(void **state)
     r->ops->close(r);
 }
 
+static void file_describes_itself(void **state)
+{
+    // Who has the file and not the job gets the same typed answers, and finds the plan in it.
+    struct fixture *fx = *state;
+    struct plan_query q = {.sql = "select placed_at, gift from orders where customer = :customer"
+                                  " order by id",
+                           .params = params,
+                           .n_params = 1};
+    struct bytes name = BYTES_LIT("customer"), text = BYTES_LIT("ann");
+    struct query_request ask = {.named = &q, .names = &name, .texts = &text, .n_params = 1};
+    struct query_answer a;
+    struct query_reader *r;
+
+    with_queries(fx);
+    open_file(fx);
+    given_rows(fx);
+    ok(fx, jobfile_reader(&r, NULL, fx->path, &fx->e));
+    ok(fx, r->ops->run(r, &ask, &fx->a, &a, &fx->e));
+    assert_int_equal(a.n_rows, 2);
+    assert_true(bytes_eq_str(a.cells[0].s, "2026-01-01T00:00:00.000Z"));
+    assert_int_equal(a.cells[1].type, VALUE_BOOL);
+    ok(fx, ask_sql(fx, r, "select value from _leat_meta where name = 'plan'", 0, &a));
+    assert_int_equal(a.cells[0].type, VALUE_TEXT);
+    assert_true(ask_sql(fx, r, "select * from sqlite_schema", 0, &a) < 0);
+    r->ops->close(r);
+}
+
 static void memory_is_asked_too(void **state)
 {
     // A store in memory answers through its own connection, and packed state is not shown.
@@ -245,7 +272,12 @@ static void checked_at_load(void **state)
 }
 
 const struct CMUnitTest query_tests[] = {
-    T(answers_are_typed_and_placed), T(parameters_are_checked), T(free_sql_is_fenced),
-    T(positions_are_waited_for),     T(memory_is_asked_too),    T(checked_at_load),
+    T(answers_are_typed_and_placed),
+    T(parameters_are_checked),
+    T(free_sql_is_fenced),
+    T(positions_are_waited_for),
+    T(file_describes_itself),
+    T(memory_is_asked_too),
+    T(checked_at_load),
 };
 const size_t n_query_tests = sizeof query_tests / sizeof query_tests[0];
