@@ -185,6 +185,11 @@ size_t driver_take(struct driver *d, const char *topic, const struct batch_recor
     return driver_log_take(&d->log, topic, records);
 }
 
+struct driver_log *driver_topics(struct driver *d)
+{
+    return &d->log;
+}
+
 struct store *driver_store(struct driver *d)
 {
     return d->store;

@@ -9,6 +9,7 @@
 #include "runtime/engine/job.h"
 
 struct driver;
+struct driver_log;
 
 // Makes an empty store for the plan (a fresh in-memory job file), and closes it. Reopening the same
 // store after driver_restart keeps its contents: `keep` is the store to reopen, or NULL.
@@ -58,6 +59,8 @@ int driver_batch_end(struct driver *d, struct err *e) LEAT_CHECKED;
 // What the job published to the topic since the last take, in order of publishing; memory is the
 // driver's until the next call.
 size_t driver_take(struct driver *d, const char *topic, const struct batch_record **records);
+// The topics behind it (engine/driver_log.h), for tests that hold back or break things there.
+struct driver_log *driver_topics(struct driver *d);
 struct store *driver_store(struct driver *d);
 struct job *driver_job(struct driver *d);
 

@@ -57,8 +57,8 @@ void relay_durable(struct relay_dest *d, int64_t offset)
     int done = 0;
 
     while (done < d->n_sent && d->batches[done].end <= offset) {
-        ASSERT(d->batches[done].last_seq > d->durable);
-        d->durable = d->batches[done].last_seq;
+        if (d->batches[done].last_seq > d->durable) // always, but for the negative control
+            d->durable = d->batches[done].last_seq;
         heap_free((void *)(uintptr_t)d->batches[done].bytes.p);
         done++;
     }
