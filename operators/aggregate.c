@@ -16,12 +16,20 @@
 //
 // The blob of a group: version u8 = 1, number of key parts that follow u8 (all, or 0 when the
 // columns tell them exactly), the parts, then each accumulator in the plan's order.
+//
+// Key columns forget: that 1 was true or 1.0, and in a table that the user declared whatever its
+// column types convert. Then the parts in the blob say what the key was, here and when the row is
+// read back; in a state table of our own the columns hold the plain number, so that equal keys are
+// one row.
 #include "operators/aggregate.h"
 
+#include "operators/cells.h"
 #include "operators/groupkey.h"
 #include "operators/pack.h"
 #include "operators/window.h"
 #include "runtime/base/heap.h"
+
+#include <strings.h>
 
 #define BLOB_VERSION 1
 #define CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
@@ -89,6 +97,22 @@ static void open_names(struct aggregate *g)
     g->n_fields = n;
 }
 
+static bool has_typed_keys(struct aggregate *g)
+{
+    struct tables *t = run_tables(g->op.run);
+    const struct plan_node *node = g->op.node;
+    const char *const *names, *const *types;
+    int n = t->ops->columns(t, node->aggregate.table, &names, &types);
+
+    for (int i = 0; i < g->n_key; i++) {
+        int c = n > 0 ? column_find(names, n, bytes_str(key_name(node, i))) : -1;
+
+        if (c < 0 || strcasecmp(types[c], "any") != 0)
+            return true;
+    }
+    return false;
+}
+
 static int open_state(struct aggregate *g, struct err *e)
 {
     const struct plan_node *node = g->op.node;
@@ -135,6 +159,7 @@ static int aggregate_open(struct operator *o, struct err *e)
     if (rc < 0)
         return rc;
     open_names(g);
+    g->typed_keys = g->fused && has_typed_keys(g);
     rc = open_state(g, e);
     return rc < 0 ? rc : aggregate_reload(g, e);
 }
@@ -207,38 +232,56 @@ static int pack_group(struct aggregate *g, const struct group *group, struct err
     return rc;
 }
 
-static int unpack_exact(struct aggregate *g, struct group *group, struct bytes *in)
+// The front of a blob: its version and the parts, 0 or n_key of them, which may be NULL.
+static int unpack_front(const struct aggregate *g, struct bytes *in, struct value *parts,
+                        struct bytes *exact)
 {
-    const uint8_t *from;
     struct value part;
-    uint8_t n;
-    int rc = unpack_u8(in, &n);
+    uint8_t version, n;
+    int rc = unpack_u8(in, &version);
 
-    if (rc < 0 || (n != 0 && n != g->n_key))
+    rc = rc < 0 ? rc : unpack_u8(in, &n);
+    if (rc < 0 || version != BLOB_VERSION || (n != 0 && n != g->n_key))
         return LEAT_ECORRUPT;
-    from = in->p;
+    *exact = *in;
     for (int i = 0; i < n && rc == 0; i++)
-        rc = unpack_value(in, &part);
-    if (rc == 0)
-        rc = group_set_exact(&g->groups, group, bytes_of(from, (size_t)(in->p - from)));
+        rc = unpack_value(in, parts != NULL ? &parts[i] : &part);
+    exact->n -= in->n;
     return rc;
+}
+
+static int unreadable(const struct aggregate *g, int rc, struct err *e)
+{
+    return err_set(e, rc, "a state row of %s cannot be read", g->op.node->id);
+}
+
+int aggregate_row_key(struct aggregate *g, const struct state_key *k, struct bytes blob,
+                      struct err *e)
+{
+    struct value *parts;
+    struct bytes exact;
+
+    arena_reset(&g->arena);
+    parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
+    if (unpack_front(g, &blob, parts, &exact) < 0)
+        return unreadable(g, LEAT_ECORRUPT, e);
+    buf_clear(&g->key);
+    return group_key_encode(&g->key, exact.n > 0 ? parts : k->parts, g->n_key, e);
 }
 
 int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob, struct err *e)
 {
-    uint8_t version;
-    int rc = unpack_u8(&blob, &version);
+    struct bytes exact;
+    int rc = unpack_front(g, &blob, NULL, &exact);
 
-    if (rc == 0 && version != BLOB_VERSION)
-        rc = LEAT_ECORRUPT;
     if (rc == 0)
-        rc = unpack_exact(g, group, &blob);
+        rc = group_set_exact(&g->groups, group, exact);
     for (int i = 0; i < g->n && rc == 0; i++)
         rc = g->types[i]->unpack((uint8_t *)group->acc + g->at[i], &blob);
     if (rc == 0 && blob.n > 0)
         rc = LEAT_ECORRUPT;
     if (rc < 0)
-        return err_set(e, rc, "a state row of %s cannot be read", g->op.node->id);
+        return unreadable(g, rc, e);
     group->flags = GROUP_PRESENT | GROUP_STORED;
     return 0;
 }
@@ -257,7 +300,10 @@ int aggregate_put(struct aggregate *g, const struct group_window *w, struct grou
         k.window_end = 0;
     arena_reset(&g->arena);
     parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
-    aggregate_parts(g, group, parts, &g->arena);
+    if (g->fused)
+        aggregate_parts(g, group, parts, &g->arena);
+    else
+        group_key_decode(group_key(group), parts, g->n_key, &g->arena);
     k.parts = parts;
     if (g->fused) {
         columns = arena_alloc(&g->arena, (size_t)(g->n + 1) * sizeof(*columns));
@@ -382,15 +428,17 @@ static int fetch_from_state(struct aggregate *g, const struct group_window *w,
                             struct group *group, const struct value *parts, struct err *e)
 {
     struct states *states = run_states(g->op.run);
-    struct state_key k = {.window = w->start,
-                          .window_end = window_end(g->window, w->start),
-                          .parts = parts};
+    struct state_key k = {.window = w->start, .parts = parts};
+    struct value *plain;
     struct bytes blob;
     int rc;
 
-    if (g->window->kind == WINDOW_NONE)
-        k.window_end = 0;
     arena_reset(&g->arena);
+    if (!g->fused) {
+        plain = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*plain));
+        group_key_decode(buf_bytes(&g->key), plain, g->n_key, &g->arena);
+        k.parts = plain;
+    }
     rc = states->ops->get(g->state, &k, &g->arena, &blob, e);
     return rc > 0 ? aggregate_unpack(g, group, blob, e) : rc;
 }
@@ -418,10 +466,11 @@ static int fetch_group(struct aggregate *g, struct group_window *w, uint64_t has
 static int begin_group(struct aggregate *g, struct group *group, const struct value *parts,
                        struct err *e)
 {
+    bool keep = g->typed_keys || !group_key_is_exact(parts, g->n_key);
     int rc = 0;
 
     buf_clear(&g->blob);
-    for (int i = 0; i < g->n_key && rc == 0 && !group_key_is_exact(parts, g->n_key); i++)
+    for (int i = 0; i < g->n_key && rc == 0 && keep; i++)
         rc = pack_value(&g->blob, &parts[i], e);
     if (rc == 0 && group_set_exact(&g->groups, group, buf_bytes(&g->blob)) < 0)
         rc = err_set(e, LEAT_EKEY, "the key of %zu bytes is too long", g->blob.n);

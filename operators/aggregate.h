@@ -24,6 +24,7 @@ struct aggregate {
     // state
     struct state *state;
     bool fused;
+    bool typed_keys; // fused, and the key's columns change what is written into them
     bool stale; // the cache is void: windows must be found again in state
     struct groups groups;
     struct group_window **closing; // closed in this step, not flushed yet; in order
@@ -44,6 +45,9 @@ void aggregate_parts(struct aggregate *g, const struct group *group, struct valu
                      struct arena *a);
 void aggregate_results(const struct aggregate *g, const struct group *group, struct value *out);
 
+// The key of a state row, into g->key.
+int aggregate_row_key(struct aggregate *g, const struct state_key *k, struct bytes blob,
+                      struct err *e) LEAT_CHECKED;
 // Fills an empty group from its blob.
 int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob,
                      struct err *e) LEAT_CHECKED;

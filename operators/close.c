@@ -9,7 +9,6 @@
 // needs no more memory than keeping it open did.
 #include "operators/aggregate.h"
 
-#include "operators/groupkey.h"
 #include "operators/window.h"
 #include "runtime/base/heap.h"
 
@@ -78,14 +77,15 @@ static int piece_row(void *arg, const struct state_key *k, struct bytes blob)
     uint64_t hash;
     int rc;
 
-    buf_clear(&g->key);
-    rc = group_key_encode(&g->key, k->parts, g->n_key, p->err);
+    rc = aggregate_row_key(g, k, blob, p->err);
     if (rc < 0)
         return rc;
     key = buf_bytes(&g->key);
     hash = aggregate_hash(key);
-    buf_clear(&p->last);
-    buf_append_bytes(&p->last, key);
+    if (p->rows == 0 || bytes_cmp(key, buf_bytes(&p->last)) > 0) {
+        buf_clear(&p->last);
+        buf_append_bytes(&p->last, key);
+    }
     if (group_find(p->w, key, hash) == NULL) {
         group = group_add(&g->groups, p->w, key, hash);
         rc = aggregate_unpack(g, group, blob, p->err);

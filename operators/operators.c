@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of operators, one entry per kind of node, and what they share.
+// The table of operators, one entry per kind of node that does something with records, and what
+// they share. Sources and clocks are the engine's.
 #include "operators/operators.h"
 
 static const struct operator_type *const types[] = {
-    &operator_source, &operator_every, &operator_where, &operator_select,
-    &operator_set,    &operator_map,   &operator_match, &operator_by,
-    &operator_aggregate, &operator_into, &operator_to,  NULL,
+    &operator_where, &operator_select,    &operator_set,  &operator_map, &operator_match,
+    &operator_by,    &operator_aggregate, &operator_into, &operator_to,  NULL,
 };
 
 const struct operator_type *const *operator_types(void)

@@ -8,8 +8,6 @@
 
 #include "runtime/engine/operator.h"
 
-extern const struct operator_type operator_source;
-extern const struct operator_type operator_every;
 extern const struct operator_type operator_where;
 extern const struct operator_type operator_select;
 extern const struct operator_type operator_set;

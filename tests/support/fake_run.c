@@ -548,12 +548,21 @@ struct plan_field fake_field(struct run *r, const char *name, const char *expr)
     return (struct plan_field){.name = bytes_str(name), .expr = fake_expr(r, expr)};
 }
 
+static int source_process(struct operator *o, struct event *ev, int input, struct err *e)
+{
+    (void)input;
+    return operator_emit(o, OUT_MAIN, ev, e);
+}
+
+static const struct operator_type source = {
+    .kind = NODE_SOURCE, .size = sizeof(struct operator), .process = source_process};
+
 static const struct operator_type *type_of(enum node_kind kind)
 {
     const struct operator_type *const *t = operator_types();
 
-    if (kind == FAKE_SINK)
-        return &sink;
+    if (kind == FAKE_SINK || kind == NODE_SOURCE)
+        return kind == FAKE_SINK ? &sink : &source;
     while ((*t)->kind != kind)
         t++;
     return *t;
