@@ -3,9 +3,9 @@
 // The expression language: Lua's expression grammar over the fields of a record, without functions
 // and tables.
 //
-//   temperature > ? and $header.site ~= nil    ? takes the next bound constant, $x is the record's
-//   own items[1].sku .. '-' .. upper(kind)         paths, elements from 1, native pure functions
-//   $time - dur'5m' > time'2026-01-01'         integers, in milliseconds
+//   temperature > ? and $header.site ~= nil   ? is the next bound constant, $x the record's own
+//   items[1].sku .. '-' .. upper(kind)        paths, elements from 1, native pure functions
+//   $time - dur'5m' > time'2026-01-01'        integers, in milliseconds
 //
 // A text is compiled once (at load) and evaluated per record. nil propagates through comparison,
 // arithmetic, .. and functions; == and ~= are two-valued; `not nil` is nil; integers trap on

@@ -36,6 +36,18 @@ struct slots {
     struct arena *arena;
 };
 
+// Field by field: a struct built aside and copied would be read back in wider pieces than it was
+// written, which stalls the processor at every token.
+static inline void token_set(struct value *out, enum value_type type, enum format f,
+                             const uint8_t *p, const uint8_t *end)
+{
+    out->type = (uint8_t)type;
+    out->format = (uint8_t)f;
+    out->scale = 0;
+    out->s.p = p;
+    out->s.n = (size_t)(end - p);
+}
+
 static inline const struct plan_node *plan_member(const struct plan_node *node, struct bytes name)
 {
     for (const struct plan_node *c = node->child; c != NULL; c = c->sibling)

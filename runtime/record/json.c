@@ -40,15 +40,9 @@ static inline uint8_t peek(const struct json_scanner *s, uint32_t pos)
     return pos < s->index.n ? s->index.p[pos] : 0;
 }
 
-// Field by field: a struct built aside and copied would be read back in wider pieces than it was
-// written, which stalls the processor at every token.
 static inline void set_token(struct value *out, enum value_type type, const uint8_t *p, size_t n)
 {
-    out->type = (uint8_t)type;
-    out->format = FORMAT_JSON;
-    out->scale = 0;
-    out->s.p = p;
-    out->s.n = n;
+    token_set(out, type, FORMAT_JSON, p, p + n);
 }
 
 static inline bool ends_token(uint8_t c)

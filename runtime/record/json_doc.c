@@ -83,11 +83,6 @@ static bool is_scalar_byte(uint8_t c)
     return c > ' ' && c != ',' && c != ']' && c != '}';
 }
 
-static struct value token_of(uint8_t type, const uint8_t *p, const uint8_t *end)
-{
-    return (struct value){.type = type, .format = FORMAT_JSON, .s = bytes_of(p, (size_t)(end - p))};
-}
-
 // The token at p; returns what lies behind it.
 static const uint8_t *take_token(const uint8_t *p, const uint8_t *end, struct value *out)
 {
@@ -97,12 +92,15 @@ static const uint8_t *take_token(const uint8_t *p, const uint8_t *end, struct va
     switch (*p) {
     case '"':
         p = skip_text(p + 1, end, &escaped);
-        *out = escaped ? token_of(VALUE_LAZY, first, p) : token_of(VALUE_TEXT, first + 1, p - 1);
+        if (escaped)
+            token_set(out, VALUE_LAZY, FORMAT_JSON, first, p);
+        else
+            token_set(out, VALUE_TEXT, FORMAT_JSON, first + 1, p - 1);
         return p;
     case '{':
     case '[':
         p = skip_nested(p, end);
-        *out = token_of(*first == '{' ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, first, p);
+        token_set(out, *first == '{' ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, FORMAT_JSON, first, p);
         return p;
     default:
         while (p < end && is_scalar_byte(*p))
@@ -110,8 +108,10 @@ static const uint8_t *take_token(const uint8_t *p, const uint8_t *end, struct va
         p = p == first ? end : p; // only if the document was never checked: end rather than loop
         if (*first == 't' || *first == 'f')
             *out = value_bool(*first == 't');
+        else if (*first == 'n')
+            *out = VALUE_OF_NULL;
         else
-            *out = *first == 'n' ? VALUE_OF_NULL : token_of(VALUE_LAZY, first, p);
+            token_set(out, VALUE_LAZY, FORMAT_JSON, first, p);
         return p;
     }
 }

@@ -45,30 +45,7 @@ struct head {
     enum kind kind;
     uint32_t bytes; // of the head itself, the first byte included
     uint32_t count;
-    struct value scalar;
 };
-
-static struct value float_value(double d)
-{
-    return isfinite(d) ? value_float(d) : (struct value){.type = VALUE_LAZY};
-}
-
-static struct value load_float(const uint8_t *p, uint32_t width)
-{
-    double d;
-    float f;
-    uint32_t u32 = 0;
-    uint64_t u64 = 0;
-
-    if (width == 4) {
-        u32 = load_be32(p);
-        memcpy(&f, &u32, sizeof f);
-        return float_value((double)f);
-    }
-    u64 = load_be64(p);
-    memcpy(&d, &u64, sizeof d);
-    return float_value(d);
-}
 
 static uint64_t load_uint(const uint8_t *p, uint32_t width)
 {
@@ -84,15 +61,16 @@ static uint64_t load_uint(const uint8_t *p, uint32_t width)
     }
 }
 
-static struct value load_int(const uint8_t *p, uint32_t width, bool is_signed)
+static double load_float(const uint8_t *p, uint32_t width)
 {
-    uint64_t u = load_uint(p, width);
+    uint64_t u64 = width == 8 ? load_be64(p) : 0;
+    uint32_t u32 = width == 4 ? load_be32(p) : 0;
+    double d;
+    float f;
 
-    if (is_signed && width < 8)
-        return value_int((int64_t)(u << (64 - 8 * width)) >> (64 - 8 * width));
-    if (!is_signed && u > INT64_MAX)
-        return (struct value){.type = VALUE_LAZY};
-    return value_int((int64_t)u);
+    memcpy(&f, &u32, sizeof f);
+    memcpy(&d, &u64, sizeof d);
+    return width == 4 ? (double)f : d;
 }
 
 // The first bytes 0xc0 to 0xdf: kind and how many bytes of length or number follow.
@@ -112,34 +90,43 @@ static const struct {
     [0x1e] = {KIND_MAP, 2},    [0x1f] = {KIND_MAP, 4},
 };
 
-static struct value wide_scalar(uint8_t c, const uint8_t *p, uint32_t width)
+// The scalar at p, whose head says so; what cannot be had stays a lazy token.
+static void read_scalar(const uint8_t *p, const struct head *h, struct value *out)
 {
-    if (c == 0xc0)
-        return VALUE_OF_NULL;
-    if (c <= 0xc3)
-        return value_bool(c == 0xc3);
-    if (c <= 0xcb)
-        return load_float(p, width);
-    return load_int(p, width, c >= 0xd0);
+    uint8_t c = *p;
+    uint32_t width = h->bytes - 1;
+
+    token_set(out, VALUE_INT, FORMAT_MSGPACK, NULL, NULL);
+    if (c < 0x80 || c >= 0xe0) {
+        out->i = (int8_t)c;
+    } else if (c <= 0xc3) {
+        out->type = c == 0xc0 ? VALUE_NULL : VALUE_BOOL;
+        out->b = c == 0xc3;
+    } else if (c <= 0xcb) {
+        out->type = VALUE_FLOAT;
+        out->f = load_float(p + 1, width);
+        if (!isfinite(out->f))
+            token_set(out, VALUE_LAZY, FORMAT_MSGPACK, p, p + h->bytes);
+    } else {
+        uint64_t u = load_uint(p + 1, width), unused = 64 - 8 * width;
+        out->i = c >= 0xd0 ? (int64_t)(u << unused) >> unused : (int64_t)u;
+        if (c == 0xcf && u > INT64_MAX)
+            token_set(out, VALUE_LAZY, FORMAT_MSGPACK, p, p + h->bytes);
+    }
 }
 
 // The head at p, or KIND_BAD when it is none or cut.
 static inline struct head head_read(const uint8_t *p, const uint8_t *end)
 {
-    struct head h;
+    struct head h = {KIND_BAD, 1, 0};
     uint32_t width;
     uint8_t c;
 
-    h.kind =
-        KIND_BAD; // the scalar stays unset where there is none: zeroing it was a third of the time
-    h.bytes = 1;
-    h.count = 0;
     if (p >= end)
         return h;
     c = *p;
     if (c < 0x80 || c >= 0xe0) {
         h.kind = KIND_SCALAR;
-        h.scalar = value_int((int8_t)c);
         return h;
     }
     if (c < 0xc0) {
@@ -152,41 +139,35 @@ static inline struct head head_read(const uint8_t *p, const uint8_t *end)
         return h;
     h.kind = wide_heads[c - 0xc0].kind;
     h.bytes += width;
-    if (h.kind == KIND_SCALAR)
-        h.scalar = wide_scalar(c, p + 1, width);
-    else if (h.kind == KIND_EXT)
+    if (h.kind == KIND_EXT)
         h.count = 1 + (width ? (uint32_t)load_uint(p + 1, width) : 1u << (c - 0xd4));
-    else if (h.kind != KIND_BAD)
+    else if (h.kind != KIND_BAD && h.kind != KIND_SCALAR)
         h.count = (uint32_t)load_uint(p + 1, width);
     if (h.kind == KIND_EXT && h.count == 0) // 2^32 - 1 bytes and the type
         h.kind = KIND_BAD;
     return h;
 }
 
-static struct value token_of(uint8_t type, const uint8_t *p, const uint8_t *end)
-{
-    return (struct value){
-        .type = type, .format = FORMAT_MSGPACK, .s = bytes_of(p, (size_t)(end - p))};
-}
-
 // A token without elements; r stands behind its head, which began at `first`.
 static int scan_flat(struct reader *r, const struct head *h, const uint8_t *first,
                      struct value *out)
 {
+    const uint8_t *payload = r->p;
+
     if (h->kind == KIND_SCALAR) {
-        *out = h->scalar;
-        if (out->type == VALUE_LAZY)
-            *out = token_of(VALUE_LAZY, first, r->p);
+        read_scalar(first, h, out);
         return 0;
     }
     if ((size_t)(r->end - r->p) < h->count)
         return bad(r, "it ends in the middle");
-    if (h->kind == KIND_TEXT && !bytes_is_utf8(bytes_of(r->p, h->count)))
+    if (h->kind == KIND_TEXT && !bytes_is_utf8(bytes_of(payload, h->count)))
         return bad(r, "text that is not UTF-8");
     r->p += h->count;
-    *out = h->kind == KIND_TEXT    ? token_of(VALUE_TEXT, r->p - h->count, r->p)
-           : h->kind == KIND_BYTES ? token_of(VALUE_BYTES, r->p - h->count, r->p)
-                                   : token_of(VALUE_LAZY, first, r->p);
+    if (h->kind == KIND_EXT)
+        token_set(out, VALUE_LAZY, FORMAT_MSGPACK, first, r->p);
+    else
+        token_set(out, h->kind == KIND_TEXT ? VALUE_TEXT : VALUE_BYTES, FORMAT_MSGPACK, payload,
+                  r->p);
     return 0;
 }
 
@@ -230,7 +211,7 @@ static int scan_nested(struct reader *r, const struct head *h, const struct plan
         if (rc != 0)
             return rc;
     }
-    *out = token_of(map ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, first, r->p);
+    token_set(out, map ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, FORMAT_MSGPACK, first, r->p);
     return 0;
 }
 
