@@ -174,9 +174,7 @@ static bool fetch_check(struct wait *w, bool expired)
     return true;
 }
 
-// --- the request
-// --------------------------------------------------------------------------------------
-
+// --- the request ---
 static void part_open(struct request *r, struct fetch_op *op, const struct fetch_request_topic *t,
                       struct fetch_part *part)
 {

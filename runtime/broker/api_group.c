@@ -10,9 +10,7 @@
 
 #define JOIN 11
 
-// --- replies
-// ------------------------------------------------------------------------------------------
-
+// --- replies ---
 static void list_members(struct request *r, const struct group *g, struct join_group_response *res)
 {
     int32_t i = 0;
@@ -93,9 +91,7 @@ void group_reply_drop(void *waiter)
         refuse(waiter, GROUP_NOT_AVAILABLE);
 }
 
-// --- join and sync
-// ------------------------------------------------------------------------------------
-
+// --- join and sync ---
 static struct bytes fresh_member_id(struct request *r, struct bytes prefix)
 {
     char uuid[UUID_TEXT_SIZE];
@@ -182,9 +178,7 @@ void api_sync_group(struct request *r)
     group_effects_deinit(&out);
 }
 
-// --- heartbeat and leave
-// ------------------------------------------------------------------------------
-
+// --- heartbeat and leave ---
 void api_heartbeat(struct request *r)
 {
     const struct heartbeat_request *q = r->body;

@@ -41,9 +41,7 @@ static void commit_written(struct journal_write *w, int16_t error)
     request_reply(r, op->response);
 }
 
-// --- what is to be committed
-// --------------------------------------------------------------------------
-
+// --- what is to be committed ---
 static int16_t commit_one(struct request *r, struct commit_op *op, struct topic *t,
                           const struct offset_commit_request_partition *in)
 {

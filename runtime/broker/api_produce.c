@@ -155,9 +155,7 @@ static int16_t produce_one(struct request *r, struct bytes topic,
     return error;
 }
 
-// --- waiting
-// ------------------------------------------------------------------------------------------
-
+// --- waiting ---
 static void produce_drop(struct request *r)
 {
     struct produce_op *op = r->op;
@@ -218,9 +216,7 @@ static bool produce_check(struct wait *w, bool expired)
     return true;
 }
 
-// --- the request
-// --------------------------------------------------------------------------------------
-
+// --- the request ---
 static int count_partitions(const struct produce_request *q)
 {
     int n = 0;

@@ -41,9 +41,7 @@ void broker_config_default(struct broker_config *c)
     };
 }
 
-// --- opening
-// ------------------------------------------------------------------------------------------
-
+// --- opening ---
 static bool is_wildcard(const char *host)
 {
     return *host == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
@@ -149,9 +147,7 @@ void broker_free(struct broker *b)
     heap_free(b);
 }
 
-// --- running
-// ------------------------------------------------------------------------------------------
-
+// --- running ---
 static void on_moved(struct flush_watch *w) // the flusher's thread
 {
     struct broker *b = container_of(w, struct broker, watch);
@@ -173,6 +169,7 @@ static void housekeep(void *arg)
     struct broker *b = arg;
 
     slots_sweep(&b->slots);
+    journal_compact(&b->groups.journal, &b->groups);
     if (broker_now(b) - b->retained_ms >= RETENTION_MS) {
         b->retained_ms = broker_now(b);
         slots_retain(&b->slots);
@@ -271,9 +268,7 @@ void broker_stop(struct broker *b)
     ASSERT(list_empty(&b->sessions));
 }
 
-// --- what others ask
-// ----------------------------------------------------------------------------------
-
+// --- what others ask ---
 int broker_port(const struct broker *b)
 {
     return b->config.port;
@@ -356,6 +351,7 @@ int broker_delete(struct broker *b, struct topic *t, struct err *e)
     if (rc < 0)
         return rc;
     slots_topic_deleted(&b->slots, t);
+    groups_topic_deleted(&b->groups, bytes_str(t->name));
     waits_wake(&b->waits); // those that wait on it learn that it is gone
     return 0;
 }

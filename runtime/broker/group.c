@@ -39,9 +39,7 @@ void group_deinit(struct group *g)
     group_bytes_set(&g->former_leader, BYTES_NULL);
 }
 
-// --- effects
-// ------------------------------------------------------------------------------------------
-
+// --- effects ---
 void group_effects_deinit(struct group_effects *out)
 {
     heap_free(out->replies);
@@ -95,9 +93,7 @@ static void touch(struct group_member *m, int64_t now)
     m->deadline = now + m->session_ms;
 }
 
-// --- rounds
-// -------------------------------------------------------------------------------------------
-
+// --- rounds ---
 static int64_t longest_rebalance(const struct group *g)
 {
     int64_t ms = 0;
@@ -216,9 +212,7 @@ static void members_changed(struct group *g, int64_t now, struct group_effects *
         round_check(g, now, out);
 }
 
-// --- join
-// ---------------------------------------------------------------------------------------------
-
+// --- join ---
 static void join_hold(struct group *g, struct group_member *m, const struct group_join *j,
                       int64_t now, struct group_effects *out)
 {
@@ -339,9 +333,7 @@ void group_step_join(struct group *g, const struct group_join *j, int64_t now,
     }
 }
 
-// --- sync, heartbeat, commit, leave
-// -------------------------------------------------------------------
-
+// --- sync, heartbeat, commit, leave ---
 // Who is this? Used by all that come with a member id and a generation.
 static int16_t member_check(const struct group *g, struct bytes id, struct bytes instance,
                             int32_t generation, struct group_member **out)
@@ -488,9 +480,7 @@ int16_t group_step_leave(struct group *g, struct bytes member_id, struct bytes i
     return GROUP_OK;
 }
 
-// --- time
-// ---------------------------------------------------------------------------------------------
-
+// --- time ---
 static bool waits(const struct group_member *m)
 {
     return m->join != NULL || m->sync != NULL;

@@ -158,9 +158,7 @@ int64_t group_deadline(const struct group *g);
 
 void group_effects_deinit(struct group_effects *out);
 
-// --- group_member.c: the list of members
-// -------------------------------------------------------------
-
+// --- group_member.c: the list of members ---
 struct group_member *group_member_find(const struct group *g, struct bytes id);
 struct group_member *group_member_by_instance(const struct group *g, struct bytes instance);
 // Also for a group that is read back from disk. Takes nothing.

@@ -16,9 +16,7 @@
 #include "runtime/broker/api_group.h"
 #include "runtime/broker/core.h"
 
-// --- committed offsets
-// --------------------------------------------------------------------------------
-
+// --- committed offsets ---
 static struct bytes committed_key(struct bytes topic, int32_t partition, struct buf *buf)
 {
     buf_append_bytes(buf, topic);
@@ -86,9 +84,7 @@ struct committed **committed_all(const struct group_entry *entry, size_t *n)
     return all;
 }
 
-// --- entries
-// ------------------------------------------------------------------------------------------
-
+// --- entries ---
 struct group_entry *groups_find(struct groups *gs, struct bytes id)
 {
     return hashmap_get(&gs->by_id, id);
@@ -127,9 +123,7 @@ static void entry_remove(struct groups *gs, struct group_entry *entry)
     entry_free(entry);
 }
 
-// --- writing groups down
-// ------------------------------------------------------------------------------
-
+// --- writing groups down ---
 struct group_save {
     struct journal_write write;
     struct groups *groups;
@@ -208,9 +202,40 @@ int groups_delete(struct groups *gs, struct group_entry *entry, struct err *e)
     return rc;
 }
 
-// --- effects and time
-// ---------------------------------------------------------------------------------
+// One batch per group that has committed something for the topic.
+static void forget_topic(struct group_entry *entry, struct bytes topic)
+{
+    struct groups *gs = entry->groups;
+    struct journal_batch b;
+    struct committed **all;
+    struct err e;
+    size_t n;
 
+    journal_batch_init(&b, clock_wall_ms(gs->broker->config.clock));
+    all = committed_all(entry, &n);
+    for (size_t k = 0; k < n; k++) {
+        struct committed gone = {.topic = topic, .partition = all[k]->partition, .offset = -1};
+
+        if (!bytes_eq(all[k]->topic, topic))
+            continue;
+        journal_add_offset_gone(&b, entry->group.id, &gone);
+        committed_set(entry, &gone);
+    }
+    heap_free(all);
+    if (b.n > 0 && write_batch(gs, entry->group.id, -1, &b, &e) < 0)
+        trace(TRACE_WARN, "broker", "offsets of a deleted topic stay: %s", e.text);
+    journal_batch_deinit(&b);
+}
+
+void groups_topic_deleted(struct groups *gs, struct bytes topic)
+{
+    void *value;
+
+    for (size_t i = 0; hashmap_next(&gs->by_id, &i, NULL, &value);)
+        forget_topic(value, topic);
+}
+
+// --- effects and time ---
 static void arm(struct groups *gs, int64_t deadline)
 {
     if (deadline >= gs->armed)
@@ -281,8 +306,21 @@ static void on_timer(void *arg)
     heap_free(due);
 }
 
-// --- life
-// ---------------------------------------------------------------------------------------------
+// --- life ---
+// Replaying tombstones leaves groups with nothing in them.
+static void remove_nothings(struct groups *gs)
+{
+    struct group_entry **gone = heap_alloc(gs->by_id.n * sizeof(struct group_entry *));
+    size_t n = 0;
+    void *value;
+
+    for (size_t i = 0; hashmap_next(&gs->by_id, &i, NULL, &value);)
+        if (is_nothing(value))
+            gone[n++] = value;
+    for (size_t i = 0; i < n; i++)
+        entry_remove(gs, gone[i]);
+    heap_free(gone);
+}
 
 int groups_open(struct groups *gs, struct broker *b, struct err *e)
 {
@@ -298,11 +336,12 @@ int groups_open(struct groups *gs, struct broker *b, struct err *e)
     gs->armed = INT64_MAX;
     hashmap_init(&gs->by_id, random_entropy_u64());
     gs->timer = timer_new(b->loop, on_timer, gs);
-    gs->journal = (struct journal){.broker = b};
+    gs->journal = (struct journal){.broker = b, .compacting = -1};
     list_init(&gs->journal.writes);
     rc = journal_replay(&gs->journal, gs, e);
     if (rc < 0)
         return rc;
+    remove_nothings(gs);
     for (size_t i = 0; hashmap_next(&gs->by_id, &i, NULL, &value);) {
         struct group_entry *entry = value;
         int64_t at = group_deadline(&entry->group);

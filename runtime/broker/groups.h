@@ -49,6 +49,8 @@ struct group_entry *groups_find(struct groups *gs, struct bytes id);
 struct group_entry *groups_make(struct groups *gs, struct bytes id);
 // Deletes an empty group and its offsets, here and in the journal.
 int groups_delete(struct groups *gs, struct group_entry *entry, struct err *e) LEAT_CHECKED;
+// What was committed for the topic is forgotten: one of the same name starts at its beginning.
+void groups_topic_deleted(struct groups *gs, struct bytes topic);
 // Does what a step asked for: sends its replies, writes the group down, and looks at the clock
 // again. The entry may be gone afterwards, when nothing is left in it.
 void groups_perform(struct group_entry *entry, struct group_effects *out);

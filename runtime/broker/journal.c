@@ -2,9 +2,6 @@
 //
 // Happy path: encode the records, build a batch, append it to the group's partition, wait until its
 // high watermark has passed the batch.
-//
-// TODO when partitions can be compacted: __consumer_offsets only grows until then, and so does the
-// time to replay it.
 #include "runtime/broker/journal.h"
 
 #include "runtime/base/endian.h"
@@ -19,9 +16,7 @@
 #define VALUE_VERSION 3
 #define REPLAY_BYTES (1024 * 1024)
 
-// --- the topic
-// ----------------------------------------------------------------------------------------
-
+// --- the topic ---
 static int open_slots(struct journal *j, int32_t n, struct err *e)
 {
     j->slots = heap_zalloc((size_t)n * sizeof(struct slot *));
@@ -77,18 +72,16 @@ void journal_close(struct journal *j)
 }
 
 // As Kafka places groups: Java's hash of the (ASCII) group id.
-static struct slot *slot_of(const struct journal *j, struct bytes group)
+int32_t journal_partition(const struct journal *j, struct bytes group)
 {
     uint32_t h = 0;
 
     for (size_t i = 0; i < group.n; i++)
         h = h * 31 + group.p[i];
-    return j->slots[(h & 0x7fffffff) % (uint32_t)j->n_slots];
+    return (int32_t)((h & 0x7fffffff) % (uint32_t)j->n_slots);
 }
 
-// --- writing
-// ------------------------------------------------------------------------------------------
-
+// --- writing ---
 void journal_batch_init(struct journal_batch *b, int64_t wall_ms)
 {
     b->now_ms = wall_ms;
@@ -214,25 +207,22 @@ static bool write_check(struct wait *wait, bool expired)
     return true;
 }
 
-int journal_write(struct journal *j, struct bytes group, struct journal_batch *b,
-                  struct journal_write *w, struct err *e)
+int journal_write_to(struct journal *j, struct slot *slot, struct journal_batch *b,
+                     struct journal_write *w, struct err *e)
 {
     struct append_result result;
     struct batch_header h;
     struct bytes batch;
-    int rc = journal_ready(j, e);
+    int rc = batch_builder_finish(&b->builder, CODEC_NONE, &batch, e);
 
     if (rc == 0)
-        rc = batch_builder_finish(&b->builder, CODEC_NONE, &batch, e);
-    if (rc == 0)
         rc = batch_read(batch, &h, e);
+    if (rc == 0)
+        rc = partition_append(slot->partition, (uint8_t *)(uintptr_t)batch.p, &h, &result, e);
     if (rc < 0)
         return rc;
-    w->slot = slot_of(j, group);
-    rc = partition_append(w->slot->partition, (uint8_t *)(uintptr_t)batch.p, &h, &result, e);
-    if (rc < 0)
-        return rc;
-    slot_ref(w->slot);
+    w->slot = slot;
+    slot_ref(slot);
     w->end = result.end_offset;
     w->wait.check = write_check;
     w->wait.deadline = INT64_MAX;
@@ -244,9 +234,15 @@ int journal_write(struct journal *j, struct bytes group, struct journal_batch *b
     return 0;
 }
 
-// --- reading
-// ------------------------------------------------------------------------------------------
+int journal_write(struct journal *j, struct bytes group, struct journal_batch *b,
+                  struct journal_write *w, struct err *e)
+{
+    int rc = journal_ready(j, e);
 
+    return rc < 0 ? rc : journal_write_to(j, j->slots[journal_partition(j, group)], b, w, e);
+}
+
+// --- reading ---
 static int replay_offset(struct groups *gs, struct bytes key, struct bytes value, int version,
                          struct arena *a, struct err *e)
 {

@@ -27,6 +27,7 @@ struct journal {
     struct slot **slots; // by partition; NULL while the topic does not exist
     int32_t n_slots;
     struct link writes; // of struct journal_write, on their way to the disk
+    int32_t compacting; // the partition at work; -1: none
 };
 
 // Waits until its records are durable; then `done`, once, never from inside journal_write.
@@ -63,5 +64,15 @@ void journal_add_group_gone(struct journal_batch *b, struct bytes group);
 // Appends the batch for this group. After an error `done` is never called.
 int journal_write(struct journal *j, struct bytes group, struct journal_batch *b,
                   struct journal_write *w, struct err *e) LEAT_CHECKED;
+// The same to a partition.
+int journal_write_to(struct journal *j, struct slot *s, struct journal_batch *b,
+                     struct journal_write *w, struct err *e) LEAT_CHECKED;
+int32_t journal_partition(const struct journal *j, struct bytes group);
+
+// --- journal_compact.c ---
+// Until partitions can be compacted: when most of a partition is history, what counts is written
+// again and the partition's start moves up to it. Called now and then; does nothing when there is
+// nothing to win.
+void journal_compact(struct journal *j, struct groups *gs);
 
 #endif

@@ -30,9 +30,7 @@ static struct bytes id_bytes(const struct uuid *id)
     return bytes_of(id->b, sizeof id->b);
 }
 
-// --- the image
-// ----------------------------------------------------------------------------------------
-
+// --- the image ---
 static struct bytes bytes_dup(struct bytes b)
 {
     return bytes_of(heap_strndup((const char *)b.p, b.n), b.n);
@@ -125,9 +123,7 @@ struct topic **metadata_topics(struct metadata *m, size_t *n)
     return all;
 }
 
-// --- names
-// --------------------------------------------------------------------------------------------
-
+// --- names ---
 static bool collides(const char *a, struct bytes b)
 {
     size_t i;
@@ -164,9 +160,7 @@ int metadata_check_name(struct metadata *m, struct bytes name, struct err *e)
     return rc;
 }
 
-// --- opening
-// ------------------------------------------------------------------------------------------
-
+// --- opening ---
 static int load_meta(struct metadata *m, struct err *e)
 {
     int64_t format = 0;
@@ -323,9 +317,7 @@ void metadata_close(struct metadata *m)
     pthread_mutex_destroy(&m->lock);
 }
 
-// --- commands
-// -----------------------------------------------------------------------------------------
-
+// --- commands ---
 // One statement with up to an id, a text and two numbers, in this order.
 struct parameters {
     const struct uuid *id;

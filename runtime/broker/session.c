@@ -15,9 +15,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
 
-// --- requests
-// -----------------------------------------------------------------------------------------
-
+// --- requests ---
 static void request_free(struct request *r)
 {
     ASSERT(r->wait.link.next == &r->wait.link);
@@ -94,9 +92,7 @@ static struct request *request_new(struct session *s, struct frame *f, struct er
     return NULL;
 }
 
-// --- sessions
-// -----------------------------------------------------------------------------------------
-
+// --- sessions ---
 static void session_free(struct session *s)
 {
     list_remove(&s->link);
@@ -251,9 +247,7 @@ void sessions_drop(struct broker *b)
     }
 }
 
-// --- replies
-// ------------------------------------------------------------------------------------------
-
+// --- replies ---
 static void request_done(struct request *r)
 {
     ASSERT(r->state == REQUEST_RUNNING);

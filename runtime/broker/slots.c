@@ -13,6 +13,7 @@
 #include "runtime/base/trace.h"
 
 #define PRODUCER_EXPIRE_MS (24 * 3600 * 1000)
+#define INTERNAL_SEGMENT_BYTES (16 * 1024 * 1024) // small, so that history can go
 
 void slots_init(struct slots *s)
 {
@@ -57,9 +58,7 @@ void slot_unref(struct slot *slot)
     pthread_mutex_unlock(&s->lock);
 }
 
-// --- opening
-// ------------------------------------------------------------------------------------------
-
+// --- opening ---
 static int write_partition_metadata(struct slots *s, const struct topic *t, const char *dir,
                                     struct err *e)
 {
@@ -138,7 +137,7 @@ static int slot_open(struct slots *s, const struct topic *t, int32_t index, stru
         .topic_id = t->id,
         .leader_epoch = tp->leader_epoch,
         .durable = s->durable,
-        .segment_bytes = t->config.segment_bytes,
+        .segment_bytes = t->internal ? INTERNAL_SEGMENT_BYTES : t->config.segment_bytes,
         .segment_ms = t->config.segment_ms,
         .retention_bytes = t->internal ? -1 : t->config.retention_bytes,
         .retention_ms = t->internal ? -1 : t->config.retention_ms,
@@ -202,9 +201,7 @@ int slot_get_by_id(struct slots *s, struct uuid topic, int32_t partition, struct
     return rc;
 }
 
-// --- deleting
-// -----------------------------------------------------------------------------------------
-
+// --- deleting ---
 void slots_topic_deleted(struct slots *s, struct topic *t)
 {
     for (int32_t i = 0; i < t->n_partitions; i++) {

@@ -43,9 +43,7 @@ struct piece {
     size_t sent;
 };
 
-// --- reading
-// ------------------------------------------------------------------------------------------
-
+// --- reading ---
 // Makes room for at least one more byte. NULL frame: begins one of length n.
 static int frame_grow(struct conn *c, uint32_t n)
 {
@@ -211,9 +209,7 @@ void conn_resume(struct conn *c)
     conn_resume_for(c, PAUSE_OWNER);
 }
 
-// --- writing
-// ------------------------------------------------------------------------------------------
-
+// --- writing ---
 static void piece_free(struct conn *c, struct piece *p)
 {
     c->out_bytes -= p->buf.n - p->sent;
@@ -310,9 +306,7 @@ void conn_send(struct conn *c, struct buf *b)
         list_push(&c->net->dirty, &c->dirty);
 }
 
-// --- life
-// ---------------------------------------------------------------------------------------------
-
+// --- life ---
 static void conn_free(struct conn *c)
 {
     while (!list_empty(&c->out))

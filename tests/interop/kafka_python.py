@@ -13,7 +13,8 @@ from server import ServerTest, main
 class KafkaPython(ServerTest):
     def consumer(self, *topics, **more):
         return KafkaConsumer(*topics, bootstrap_servers=self.server.address,
-                             auto_offset_reset="earliest", session_timeout_ms=6000, heartbeat_interval_ms=500, **more)
+                             auto_offset_reset="earliest", session_timeout_ms=6000,
+                             heartbeat_interval_ms=500, **more)
 
     def produce(self, topic, n, **more):
         p = KafkaProducer(bootstrap_servers=self.server.address, acks="all", **more)

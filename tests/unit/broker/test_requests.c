@@ -369,6 +369,99 @@ static void stopping_answers_or_drops_what_is_held(void **state)
     assert_int_equal(broker_start(f->b, NULL), 0);
 }
 
+static int16_t commit(struct fixture *f, struct bytes group, struct bytes topic, int64_t offset)
+{
+    struct offset_commit_request *q = empty_request(f, 8);
+    struct offset_commit_response *r;
+
+    q->group_id = group;
+    q->generation_id_or_member_epoch = -1;
+    q->topics.n = 1;
+    q->topics.items = WIRE_NEW(&f->arena, offset_commit_request_topic, 1);
+    q->topics.items[0].name = topic;
+    q->topics.items[0].partitions.n = 1;
+    q->topics.items[0].partitions.items = WIRE_NEW(&f->arena, offset_commit_request_partition, 1);
+    q->topics.items[0].partitions.items[0].committed_offset = offset;
+    q->topics.items[0].partitions.items[0].committed_leader_epoch = 7;
+    r = call(f, 8, 9, q);
+    return r != NULL ? r->topics.items[0].partitions.items[0].error_code : -1;
+}
+
+// All that the group has committed.
+static struct offset_fetch_response_group *fetch_offsets(struct fixture *f, struct bytes group)
+{
+    struct offset_fetch_request *q = empty_request(f, 9);
+    struct offset_fetch_response *r;
+
+    q->groups.n = 1;
+    q->groups.items = WIRE_NEW(&f->arena, offset_fetch_request_group, 1);
+    q->groups.items[0].group_id = group;
+    q->groups.items[0].topics.n = -1;
+    r = call(f, 9, 9, q);
+    assert_non_null(r);
+    return &r->groups.items[0];
+}
+
+static void when_restarted(struct fixture *f)
+{
+    broker_free(f->b);
+    assert_int_equal(broker_open(&f->b, &f->config, NULL), 0);
+    assert_int_equal(broker_start(f->b, NULL), 0);
+    when_connected(f);
+}
+
+static void history_of_commits_goes_and_offsets_stay(void **state)
+{
+    // However often a group commits, what must be replayed stays small, and nothing that counts is
+    // lost.
+    struct fixture *f = *state;
+    struct offset_fetch_response_group *g;
+    struct slot *s;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(commit(f, BYTES_LIT("other"), BYTES_LIT("t"), 42), 0);
+    for (int64_t i = 0; i < 700; i++)
+        assert_int_equal(commit(f, BYTES_LIT("g"), BYTES_LIT("t"), i), 0);
+    assert_int_equal(broker_partition(f->b, BYTES_LIT("__consumer_offsets"), 0, &s, NULL), 0);
+    for (int i = 0; i < 100 && partition_start(broker_slot_partition(s)) == 0; i++)
+        usleep(50 * 1000); // housekeeping runs each second
+    assert_true(partition_start(broker_slot_partition(s)) >= 500);
+    broker_slot_release(s);
+    for (int i = 0; i < 2; i++) {
+        when_restarted(f);
+        g = fetch_offsets(f, BYTES_LIT("g"));
+        assert_int_equal(g->topics.n, 1);
+        assert_int_equal(g->topics.items[0].partitions.items[0].committed_offset, 699);
+        assert_int_equal(g->topics.items[0].partitions.items[0].committed_leader_epoch, 7);
+        g = fetch_offsets(f, BYTES_LIT("other"));
+        assert_int_equal(g->topics.items[0].partitions.items[0].committed_offset, 42);
+    }
+}
+
+static void offsets_of_a_deleted_topic_are_forgotten(void **state)
+{
+    // A topic of the same name is another one: a group starts it at its reset policy.
+    struct fixture *f = *state;
+    struct delete_topics_request *q = empty_request(f, 20);
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(create_topic(f, BYTES_LIT("u")), 0);
+    assert_int_equal(commit(f, BYTES_LIT("g"), BYTES_LIT("t"), 5), 0);
+    assert_int_equal(commit(f, BYTES_LIT("g"), BYTES_LIT("u"), 6), 0);
+    assert_int_equal(commit(f, BYTES_LIT("g"), BYTES_LIT("none"), 6), 3);
+    q->topic_names.n = 1;
+    q->topic_names.items = arena_alloc(&f->arena, sizeof *q->topic_names.items);
+    q->topic_names.items[0] = BYTES_LIT("t");
+    assert_non_null(call(f, 20, 5, q));
+    assert_int_equal(fetch_offsets(f, BYTES_LIT("g"))->topics.n, 1);
+    when_restarted(f);
+    assert_int_equal(fetch_offsets(f, BYTES_LIT("g"))->topics.n, 1);
+    assert_int_equal(fetch_offsets(f, BYTES_LIT("unknown"))->topics.n, 0);
+    assert_int_equal(fetch_offsets(f, BYTES_LIT("unknown"))->error_code, 0);
+}
+
 static void topics_for_the_engine(void **state)
 {
     // The face for the rest of the process: topics by name, partitions that are held, deletion that
@@ -401,9 +494,14 @@ int request_tests(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(every_api_answers_in_every_version),     T(what_is_advertised_is_served),
-        T(produced_records_are_fetched),           T(memory_may_run_out),
-        T(stopping_answers_or_drops_what_is_held), T(topics_for_the_engine),
+        T(every_api_answers_in_every_version),
+        T(what_is_advertised_is_served),
+        T(produced_records_are_fetched),
+        T(memory_may_run_out),
+        T(stopping_answers_or_drops_what_is_held),
+        T(history_of_commits_goes_and_offsets_stay),
+        T(offsets_of_a_deleted_topic_are_forgotten),
+        T(topics_for_the_engine),
 #undef T
     };
 
