@@ -14,11 +14,11 @@
 // Two statements and not an upsert: SQLite checks NOT NULL before it looks for the conflict, so an
 // upsert of some columns fails on a row that exists. Parameter i is present cell i; the key's
 // follow the cells'. Texts are bound where they lie.
-#include <inttypes.h>
+#include "projections/rows.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "projections/rows.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 

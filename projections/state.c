@@ -395,11 +395,10 @@ static int bind_part(struct state *st, struct db_stmt *s, int i, int part, const
     }
 }
 
-static int read_part(struct state *st, struct db_stmt *s, int i, int part, struct arena *a,
-                     struct value *out, struct err *e)
+static int read_part(struct state *st, int part, struct arena *a, struct value *out, struct err *e)
 {
     struct bytes b;
-    int rc = cell_read(s, i, st->fused != NULL ? st->keys[part] : NULL, a, out, e);
+    int rc = cell_read(st->scan, 3 + part, st->fused != NULL ? st->keys[part] : NULL, a, out, e);
 
     if (rc < 0 || st->fused != NULL || out->type != VALUE_BYTES)
         return rc;
@@ -532,7 +531,7 @@ static int scan_row(struct state *st, struct value *parts, struct arena *a,
 
     arena_reset(a);
     for (int i = 0; i < st->n_key && rc == 0; i++)
-        rc = read_part(st, st->scan, 3 + i, i, a, &parts[i], e);
+        rc = read_part(st, i, a, &parts[i], e);
     return rc < 0 ? rc : each(arg, &k, db_column_blob(st->scan, 0));
 }
 

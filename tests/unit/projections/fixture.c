@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -52,7 +52,7 @@ int fixture_setup(void **state)
 {
     struct fixture *fx = calloc(1, sizeof *fx);
 
-    strcpy(fx->dir, "/tmp/leat-job-XXXXXX");
+    snprintf(fx->dir, sizeof fx->dir, "/tmp/leat-job-XXXXXX");
     if (mkdtemp(fx->dir) == NULL)
         return -1;
     snprintf(fx->path, sizeof fx->path, "%s/shop/1.db", fx->dir);

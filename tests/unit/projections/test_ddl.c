@@ -3,7 +3,7 @@
 // What a table's body may say, and what becomes of it.
 #include <string.h>
 
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 #include "runtime/base/failpoint.h"
 
 static int try_body(struct fixture *fx, const char *body)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 #include "runtime/base/failpoint.h"
 #include "runtime/base/limits.h"
 
@@ -409,6 +409,60 @@ static void full_disk_leaves_nothing(void **state)
     check_whole(fx, steps + 1);
 }
 
+static void copy(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    char b[4096];
+    size_t n;
+
+    assert_non_null(out);
+    while (in != NULL && (n = fread(b, 1, sizeof b, in)) > 0)
+        assert_int_equal(fwrite(b, 1, n, out), n);
+    if (in != NULL)
+        fclose(in);
+    fclose(out);
+}
+
+// What a crash at this moment would leave, opened again.
+static void expect_after_crash(struct fixture *fx, int64_t steps)
+{
+    struct fixture crashed = *fx;
+    struct jobfile_options o = {.path = crashed.path};
+    char from[128], to[128];
+
+    snprintf(crashed.path, sizeof crashed.path, "%s/shop/9.db", fx->dir);
+    copy(fx->path, crashed.path);
+    snprintf(from, sizeof from, "%s-wal", fx->path);
+    snprintf(to, sizeof to, "%s-wal", crashed.path);
+    copy(from, to);
+    ok(fx, jobfile_open(&crashed.s, &crashed.plan, &o, &crashed.e));
+    check_whole(&crashed, steps);
+    close_file(&crashed);
+}
+
+static void crash_leaves_whole_steps(void **state)
+{
+    // A crash inside a step leaves the steps before it; one behind a commit leaves that step too; a
+    // checkpoint changes nothing.
+    struct fixture *fx = *state;
+
+    open_file(fx);
+    ok(fx, step_with_rows(fx, 1));
+    expect_after_crash(fx, 1);
+    ok(fx, db_exec(jobfile_of(fx->s)->db, "PRAGMA cache_size=2", &fx->e)); // pages spill early
+    begin(fx);
+    for (int i = 0; i < 500; i++)
+        ok(fx, add_out(fx, 2, 0, 2, "0123456789012345678901234567890123456789"));
+    expect_after_crash(fx, 1);
+    fx->s->ops->abort(fx->s);
+    ok(fx, step_with_rows(fx, 2));
+    expect_after_crash(fx, 2);
+    ok(fx, db_checkpoint(jobfile_of(fx->s)->db, 0, &fx->e));
+    expect_after_crash(fx, 2);
+    ok(fx, step_with_rows(fx, 3));
+    expect_after_crash(fx, 3);
+}
+
 static void failpoints_of_a_step(void **state)
 {
     // A failure before the commit loses the step, one after it does not, and the offsets agree with
@@ -462,10 +516,13 @@ static void changed_plans(void **state)
 }
 
 const struct CMUnitTest jobfile_tests[] = {
-    T(identity_is_kept),         T(second_owner_is_refused), T(foreign_files_are_refused),
-    T(step_is_all_or_nothing),   T(moved_offset_fences),     T(foreign_write_stops_the_job),
-    T(sequences_have_no_gaps),   T(marked_rows_go),          T(parked_records_wait),
-    T(late_sample_is_a_ring),    T(numbers_are_kept),        T(failing_disk_leaves_whole_steps),
-    T(full_disk_leaves_nothing), T(failpoints_of_a_step),    T(changed_plans),
+    T(identity_is_kept),          T(second_owner_is_refused),
+    T(foreign_files_are_refused), T(step_is_all_or_nothing),
+    T(moved_offset_fences),       T(foreign_write_stops_the_job),
+    T(sequences_have_no_gaps),    T(marked_rows_go),
+    T(parked_records_wait),       T(late_sample_is_a_ring),
+    T(numbers_are_kept),          T(failing_disk_leaves_whole_steps),
+    T(full_disk_leaves_nothing),  T(crash_leaves_whole_steps),
+    T(failpoints_of_a_step),      T(changed_plans),
 };
 const size_t n_jobfile_tests = sizeof jobfile_tests / sizeof jobfile_tests[0];

@@ -3,7 +3,7 @@
 // Questions to the read model: parameters, types, positions, limits; and what is found at load.
 #include <string.h>
 
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 
 static struct plan_param params[] = {
     {.name = "customer", .type = "text"},

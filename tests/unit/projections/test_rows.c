@@ -4,7 +4,7 @@
 // how errors are classed.
 #include <string.h>
 
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 #include "projections/rows.h"
 
 enum { CUSTOMERS, ORDERS, ITEMS, MINUTES };

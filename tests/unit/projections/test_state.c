@@ -3,7 +3,7 @@
 // Operator state as rows, in tables of its own and fused with the table of an aggregate.
 #include <string.h>
 
-#include "fixture.h"
+#include "tests/unit/projections/fixture.h"
 
 struct seen {
     struct arena *a;
