@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a test expects against what came out.
+//
+// Records match by the fields that are named; count and order are exact. Inside a record objects
+// match in the same way, and a list by its first elements. null stands for "missing or null".
+// Rows are compared whole. A boolean column is 0 or 1 in SQLite, a decimal its scaled integer: both
+// ways of writing them are taken.
+#include "scripts/host/testing.h"
+
+static bool same_number(const struct value *want, const struct value *got)
+{
+    if (want->type != VALUE_INT)
+        return false;
+    if (got->type == VALUE_BOOL)
+        return want->i == got->b;
+    return got->type == VALUE_DECIMAL && want->i == got->i;
+}
+
+static bool object_matches(struct testing *t, const struct value *want, const struct value *got)
+{
+    for (size_t i = 0; i < want->object->n; i++) {
+        struct value x = VALUE_OF_MISSING;
+        if (value_member(got, want->object->names[i], &t->arena, &x, NULL) != 0 ||
+            !test_matches(t, &want->object->values[i], &x))
+            return false;
+    }
+    return true;
+}
+
+static bool array_matches(struct testing *t, const struct value *want, const struct value *got)
+{
+    for (size_t i = 0; i < want->array->n; i++) {
+        struct value x = VALUE_OF_MISSING;
+        if (value_element(got, (int64_t)i + 1, &t->arena, &x, NULL) != 0 ||
+            !test_matches(t, &want->array->items[i], &x))
+            return false;
+    }
+    return want->array->n <= value_count(got);
+}
+
+bool test_matches(struct testing *t, const struct value *want, const struct value *got)
+{
+    if (want->type == VALUE_OBJECT && value_is_object(got))
+        return object_matches(t, want, got);
+    if (want->type == VALUE_OBJECT && want->object->n == 0 && value_is_array(got))
+        return value_count(got) == 0; // {} is written for an empty list too
+    if (want->type == VALUE_ARRAY && value_is_array(got))
+        return array_matches(t, want, got);
+    return same_number(want, got) || value_eq(want, got, &t->arena);
+}
+
+bool test_row_equals(struct testing *t, const struct value *want, const struct value *got)
+{
+    struct value_iter it;
+    struct bytes name;
+    struct value x, w;
+
+    if (want->type != VALUE_OBJECT || !value_is_object(got) || !object_matches(t, want, got))
+        return false;
+    value_iter_init(&it, got, &t->arena);
+    while (value_iter_next(&it, &name, &x, NULL) == 1) {
+        if (value_is_nil(&x))
+            continue;
+        if (value_member(want, name, &t->arena, &w, NULL) != 0 || w.type == VALUE_MISSING)
+            return false;
+    }
+    for (size_t i = 0; i < want->object->n; i++) { // a column that is not there is not null
+        if (value_member(got, want->object->names[i], &t->arena, &x, NULL) != 0 ||
+            x.type == VALUE_MISSING)
+            return false;
+    }
+    return true;
+}
+
+static void write_item(struct testing *t, struct buf *out, const struct value *list, size_t i)
+{
+    struct value x;
+
+    if (i >= value_count(list))
+        buf_append_str(out, "nothing");
+    else if (value_element(list, (int64_t)i + 1, &t->arena, &x, NULL) != 0 ||
+             value_write_json(&x, out, NULL) != 0)
+        buf_append_str(out, "a value that cannot be shown");
+}
+
+static bool
+item_matches(struct testing *t, const struct value *want, const struct value *got, size_t i,
+             bool (*matches)(struct testing *, const struct value *, const struct value *))
+{
+    struct value w, g;
+
+    if (i >= value_count(want) || i >= value_count(got))
+        return false;
+    return value_element(want, (int64_t)i + 1, &t->arena, &w, NULL) == 0 &&
+           value_element(got, (int64_t)i + 1, &t->arena, &g, NULL) == 0 && matches(t, &w, &g);
+}
+
+const char *test_diff(struct testing *t, const struct value *want, const struct value *got,
+                      bool (*matches)(struct testing *, const struct value *, const struct value *))
+{
+    size_t n_want = value_is_array(want) ? value_count(want) : 0;
+    size_t n_got = value_count(got);
+    struct value none = {.type = VALUE_ARRAY, .array = &(struct value_array){0}};
+    struct buf out = BUF_EMPTY;
+    const char *text = NULL;
+    int shown = 0;
+
+    if (!value_is_array(want))
+        want = &none;
+    if (n_want != n_got)
+        buf_printf(&out, "expected %zu, got %zu", n_want, n_got);
+    for (size_t i = 0; (i < n_want || i < n_got) && shown < 8; i++) {
+        if (item_matches(t, want, got, i, matches))
+            continue;
+        shown++;
+        buf_printf(&out, "\n  %zu want ", i + 1);
+        write_item(t, &out, want, i);
+        buf_printf(&out, "\n  %zu got  ", i + 1);
+        write_item(t, &out, got, i);
+    }
+    if (out.n > 0)
+        text = arena_strdup(&t->arena, buf_cstr(&out));
+    buf_deinit(&out);
+    return text;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One running test: the job under test, and what its words share.
+#ifndef LEAT_SCRIPTS_TESTING_H
+#define LEAT_SCRIPTS_TESTING_H
+
+#include "scripts/host/script_host.h"
+#include "scripts/test.h"
+
+#define TEST_START_MS INT64_C(1767225600000) // 2026-01-01T00:00:00Z
+
+struct testing {
+    struct driver *driver;
+    const struct plan *plan; // of the job under test, in a state of its own
+    struct arena arena;      // values and messages, as long as the test
+    bool batching;
+    bool stopped; // the job has stopped; t:stopped has not asked yet
+    char why[ERR_TEXT_MAX];
+    const char *failure; // the first; NULL
+};
+
+// The metatable of `t`, into KEY_TEST_META (test_words.c).
+void test_words_open(lua_State *L);
+void test_words_push(lua_State *L, struct testing *t); // pushes `t`
+
+// --- test_match.c ---
+
+// Whether `got` is what is `want`ed: objects may have more fields, a list inside may be longer.
+bool test_matches(struct testing *t, const struct value *want, const struct value *got);
+// The same, but rows of a table: no column more, none less (a null column may be left out).
+bool test_row_equals(struct testing *t, const struct value *want, const struct value *got);
+// Compares two lists in order; NULL when they agree, else the difference for a person.
+const char *test_diff(struct testing *t, const struct value *want, const struct value *got,
+                      bool (*matches)(struct testing *, const struct value *,
+                                      const struct value *));
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Running the tests that stand in a job file, each over a fresh job and a fresh store.
+#ifndef LEAT_SCRIPTS_TEST_H
+#define LEAT_SCRIPTS_TEST_H
+
+#include "runtime/engine/driver.h"
+#include "scripts/script.h"
+
+struct script_test_options {
+    struct script_options script;
+    const struct operator_type *const *operators;
+    struct driver_store_factory stores;
+    const char *only;     // run tests whose name contains this; NULL: all
+    int32_t n_partitions; // of every topic; 0: 1
+};
+
+struct script_test_result {
+    const char *name;
+    int line;
+    bool passed;
+    const char *message; // what differed, begins with FILE:LINE; NULL when passed
+};
+
+struct script_test_results {
+    struct arena arena; // everything below lives here
+    struct script_test_result *items;
+    size_t n, n_failed;
+};
+
+void script_test_results_init(struct script_test_results *r);
+void script_test_results_deinit(struct script_test_results *r);
+// 0 when the tests could be run, whether they passed or not; LEAT_ELOAD when the file does not
+// load. Appends to `out`.
+int script_tests_run(const struct script_test_options *o, struct script_test_results *out,
+                     struct err *e) LEAT_CHECKED;
+
+#endif
