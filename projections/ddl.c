@@ -367,6 +367,8 @@ static int build_table(struct db *db, struct draft *d, struct jobtable *out, str
     if (strncasecmp(d->plan->name, "_leat", 5) == 0 ||
         strncasecmp(d->plan->name, "sqlite_", 7) == 0)
         return err_set(e, LEAT_ELOAD, "names that begin with _leat or sqlite_ are taken");
+    if (d->plan->ttl != NULL)
+        return err_set(e, LEAT_EUNSUPPORTED, "ttl is not supported yet: leave the option out");
     if (d->plan->history != NULL)
         return err_set(e, LEAT_EUNSUPPORTED, "history is not supported yet: leave the option out");
     out->create = create_text(d, bare);

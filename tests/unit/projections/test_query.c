@@ -200,6 +200,7 @@ static void file_describes_itself(void **state)
     with_queries(fx);
     open_file(fx);
     given_rows(fx);
+    close_file(fx); // nobody writes it now
     ok(fx, jobfile_reader(&r, NULL, fx->path, &fx->e));
     ok(fx, r->ops->run(r, &ask, &fx->a, &a, &fx->e));
     assert_int_equal(a.n_rows, 2);

@@ -6,6 +6,7 @@
 
 #include "tests/unit/projections/fixture.h"
 #include "projections/rows.h"
+#include "runtime/base/heap.h"
 
 enum { CUSTOMERS, ORDERS, ITEMS, MINUTES };
 
@@ -408,6 +409,50 @@ static void full_disk_in_a_verb(void **state)
     ok(fx, commit_to(fx, 1));
 }
 
+// Everything that reads values of a row, with memory failing at the n-th try.
+static int read_all(struct fixture *fx)
+{
+    struct value row, rows, v, key = text("o1");
+    int rc = fx->s->tables->ops->get(fx->s->tables, ORDERS, &key, 1, &fx->a, &row, &fx->e);
+
+    if (rc == 0)
+        rc = value_member(&row, BYTES_LIT("note"), &fx->a, &v, &fx->e);
+    if (rc == 0)
+        rc = set_order(fx, "note", v);
+    if (rc == 0)
+        rc = sql(fx, "select note, total from orders", NULL, &rows);
+    return rc;
+}
+
+static void memory_fails_anywhere(void **state)
+{
+    // Whichever allocation fails, the error says so, the step stays whole and the next try works.
+    struct fixture *fx = *state;
+    struct value note;
+
+    given_order(fx);
+    ok(fx, value_decode(FORMAT_JSON, BYTES_LIT("{\"a\":[1,2,{\"b\":\"\\u00e9\"}]}"), &fx->a, &note,
+                        &fx->e));
+    ok(fx, set_order(fx, "note", note));
+    for (int n = 0;; n++) {
+        int rc;
+        bool fired;
+        arena_deinit(&fx->a);
+        arena_init(&fx->a);
+        heap_fault_arm(n, false);
+        rc = read_all(fx);
+        fired = heap_fault_fired();
+        heap_fault_arm(-1, false);
+        if (!fired) {
+            ok(fx, rc);
+            break;
+        }
+        assert_true(rc == 0 || rc == LEAT_ENOMEM);
+        assert_true(db_in_transaction(jobfile_of(fx->s)->db));
+    }
+    ok(fx, commit_to(fx, 1));
+}
+
 const struct CMUnitTest rows_tests[] = {
     T(insert_refuses_a_duplicate),
     T(put_changes_only_what_is_given),
@@ -421,5 +466,6 @@ const struct CMUnitTest rows_tests[] = {
     T(verbs_need_a_step),
     T(sql_reads_and_writes_the_jobs_tables),
     T(full_disk_in_a_verb),
+    T(memory_fails_anywhere),
 };
 const size_t n_rows_tests = sizeof rows_tests / sizeof rows_tests[0];
