@@ -17,9 +17,14 @@
 #include "runtime/base/failpoint.h"
 #include "runtime/base/limits.h"
 
-// Pages are copied to the database file in one go: at this many bytes that takes some tens of
-// milliseconds.
+// Pages are copied to the database file in one go, before a step when the WAL holds this much (some
+// tens of milliseconds), and sooner when the job has nothing else to do.
+#if LEAT_TESTING
+#define CHECKPOINT_BYTES (512 * 1024)
+#else
 #define CHECKPOINT_BYTES (40 * 1024 * 1024)
+#endif
+#define CHECKPOINT_IDLE_BYTES (CHECKPOINT_BYTES / 8)
 // How often the tail of _leat_commits is cut, in commits.
 #define TRIM_EVERY 256
 
@@ -89,7 +94,9 @@ static int step_begin(struct store *s, int64_t now, struct err *e)
     if (jf->broken.code != 0)
         return err_set(e, LEAT_ESTOPPED, "the job's file is closed to writing since: %s",
                        jf->broken.text);
-    rc = db_begin(jf->db, e);
+    rc = db_checkpoint(jf->db, CHECKPOINT_BYTES, e);
+    if (rc == 0)
+        rc = db_begin(jf->db, e);
     if (rc < 0)
         return jf_error(jf, rc, e);
     rc = check_foreign_writes(jf, e);
@@ -256,7 +263,7 @@ static int idle(struct store *s, struct err *e)
     struct jobfile *jf = jobfile_of(s);
 
     ASSERT(!jf->in_step);
-    return jf_error(jf, db_checkpoint(jf->db, CHECKPOINT_BYTES, e), e);
+    return jf_error(jf, db_checkpoint(jf->db, CHECKPOINT_IDLE_BYTES, e), e);
 }
 
 const struct store_ops jobfile_store_ops = {

@@ -463,6 +463,27 @@ static void crash_leaves_whole_steps(void **state)
     expect_after_crash(fx, 3);
 }
 
+static void busy_job_keeps_its_wal_small(void **state)
+{
+    // A job that is never idle still empties its write-ahead log, and an open reader does not stop
+    // it.
+    struct fixture *fx = *state;
+    struct db_options o = {.mode = DB_READER};
+    struct db *reader;
+    int64_t most = 0;
+
+    open_file(fx);
+    ok(fx, db_open(&reader, fx->path, &o, &fx->e));
+    for (int64_t i = 1; i <= 120; i++) {
+        ok(fx, step_with_rows(fx, i));
+        if (db_wal_bytes(jobfile_of(fx->s)->db) > most)
+            most = db_wal_bytes(jobfile_of(fx->s)->db);
+    }
+    db_close(reader);
+    assert_in_range(most, 512 * 1024, 768 * 1024);
+    check_whole(fx, 120);
+}
+
 static void failpoints_of_a_step(void **state)
 {
     // A failure before the commit loses the step, one after it does not, and the offsets agree with
@@ -516,13 +537,22 @@ static void changed_plans(void **state)
 }
 
 const struct CMUnitTest jobfile_tests[] = {
-    T(identity_is_kept),          T(second_owner_is_refused),
-    T(foreign_files_are_refused), T(step_is_all_or_nothing),
-    T(moved_offset_fences),       T(foreign_write_stops_the_job),
-    T(sequences_have_no_gaps),    T(marked_rows_go),
-    T(parked_records_wait),       T(late_sample_is_a_ring),
-    T(numbers_are_kept),          T(failing_disk_leaves_whole_steps),
-    T(full_disk_leaves_nothing),  T(crash_leaves_whole_steps),
-    T(failpoints_of_a_step),      T(changed_plans),
+    T(identity_is_kept),
+    T(second_owner_is_refused),
+    T(foreign_files_are_refused),
+    T(step_is_all_or_nothing),
+    T(moved_offset_fences),
+    T(foreign_write_stops_the_job),
+    T(sequences_have_no_gaps),
+    T(marked_rows_go),
+    T(parked_records_wait),
+    T(late_sample_is_a_ring),
+    T(numbers_are_kept),
+    T(failing_disk_leaves_whole_steps),
+    T(full_disk_leaves_nothing),
+    T(crash_leaves_whole_steps),
+    T(busy_job_keeps_its_wal_small),
+    T(failpoints_of_a_step),
+    T(changed_plans),
 };
 const size_t n_jobfile_tests = sizeof jobfile_tests / sizeof jobfile_tests[0];
