@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,13 +27,37 @@ struct fixture {
     struct arena arena;
 };
 
+// A disk that is full, or whose syncs fail, while the switch is on.
+static atomic_bool disk_full, disk_broken;
+
+static int write_or_full(struct fs *fs, struct fs_file *file, const void *p, size_t n, int64_t pos,
+                         struct err *e)
+{
+    if (atomic_load(&disk_full))
+        return err_set(e, LEAT_ENOSPC, "no space left on device");
+    return fs_posix()->write(fs, file, p, n, pos, e);
+}
+
+static int sync_or_broken(struct fs *fs, struct fs_file *file, struct err *e)
+{
+    if (atomic_load(&disk_broken))
+        return err_set(e, LEAT_EIO, "broken disk");
+    return fs_posix()->sync(fs, file, e);
+}
+
+static struct fs disk;
+
 static int setup(void **state)
 {
     struct fixture *f = heap_zalloc(sizeof *f);
 
     snprintf(f->dir, sizeof f->dir, "/tmp/leat-requests-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    disk = *fs_posix();
+    disk.write = write_or_full;
+    disk.sync = sync_or_broken;
     broker_config_default(&f->config);
+    f->config.fs = &disk;
     f->config.data_dir = f->dir;
     f->config.port = 0;
     f->config.initial_rebalance_delay_ms = 0;
@@ -301,6 +326,38 @@ static void produced_records_are_fetched(void **state)
     assert_int_equal(r->responses.items[0].partitions.items[0].error_code, 3);
 }
 
+static void a_full_disk_is_waited_out(void **state)
+{
+    // Case 130: KAFKA_STORAGE_ERROR while there is no space, reads go on, writes work again without
+    // a restart.
+    struct fixture *f = *state;
+    struct fetch_response *r;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 0);
+    atomic_store(&disk_full, true);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 56);
+    r = call(f, 1, 12, fetch_request(f, BYTES_LIT("t"), 0));
+    assert_int_equal(r->responses.items[0].partitions.items[0].high_watermark, 1);
+    atomic_store(&disk_full, false);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->base_offset, 1);
+}
+
+static void a_failed_sync_is_never_acknowledged(void **state)
+{
+    // D11: what could not be synced is an error to its producer, now and until the restart.
+    struct fixture *f = *state;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 0);
+    atomic_store(&disk_broken, true);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 56);
+    atomic_store(&disk_broken, false);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 56);
+}
+
 static void memory_may_run_out(void **state)
 {
     // Whichever allocation fails, a client gets a right answer or a closed connection, and the next
@@ -497,6 +554,8 @@ int request_tests(void)
         T(every_api_answers_in_every_version),
         T(what_is_advertised_is_served),
         T(produced_records_are_fetched),
+        T(a_full_disk_is_waited_out),
+        T(a_failed_sync_is_never_acknowledged),
         T(memory_may_run_out),
         T(stopping_answers_or_drops_what_is_held),
         T(history_of_commits_goes_and_offsets_stay),
