@@ -326,6 +326,62 @@ static void produced_records_are_fetched(void **state)
     assert_int_equal(r->responses.items[0].partitions.items[0].error_code, 3);
 }
 
+static void fetches_by_topic_id(void **state)
+{
+    // From version 13 topics are known by id: a wrong one is UNKNOWN_TOPIC_ID, and a session that
+    // we never gave is refused.
+    struct fixture *f = *state;
+    struct broker_topic t;
+    struct fetch_request *q;
+    struct fetch_response *r;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 0);
+    assert_int_equal(broker_topic_info(f->b, BYTES_LIT("t"), &t, NULL), 0);
+    for (int v = 13; v <= 17; v++) {
+        q = fetch_request(f, bytes_str(""), 0);
+        q->replica_state = WIRE_NEW(&f->arena, fetch_request, 1)->replica_state;
+        q->topics.items[0].topic_id = t.id;
+        r = call(f, 1, v, q);
+        assert_int_equal(r->error_code, 0);
+        assert_int_equal(r->responses.items[0].partitions.items[0].error_code, 0);
+        assert_true(r->responses.items[0].partitions.items[0].records.n > 61);
+        q->topics.items[0].topic_id = uuid_random();
+        r = call(f, 1, v, q);
+        assert_int_equal(r->responses.items[0].partitions.items[0].error_code, 100);
+        q->session_id = 5;
+        assert_int_equal(((struct fetch_response *)call(f, 1, v, q))->error_code, 70);
+    }
+}
+
+static void a_fetch_waits_for_min_bytes(void **state)
+{
+    // With too little to give, a fetch answers at max_wait_ms with what there is, and not before.
+    struct fixture *f = *state;
+    struct fetch_request *q = fetch_request(f, BYTES_LIT("t"), 0);
+    struct fetch_response *r;
+    int64_t start;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 0);
+    q->min_bytes = 100000;
+    q->max_wait_ms = 100;
+    start = clock_mono_ms(clock_system());
+    r = call(f, 1, 12, q);
+    assert_true(clock_mono_ms(clock_system()) - start >= 99);
+    assert_true(r->responses.items[0].partitions.items[0].records.n > 0);
+    assert_int_equal(r->throttle_time_ms, 0);
+    q->min_bytes = 0;
+    q->max_wait_ms = 10000;
+    q->topics.items[0].partitions.items[0].fetch_offset = 1;
+    start = clock_mono_ms(clock_system());
+    r = call(f, 1, 12, q);
+    assert_true(clock_mono_ms(clock_system()) - start < 5000);
+    assert_int_equal(r->responses.items[0].partitions.items[0].records.n, 0);
+}
+
 static void a_full_disk_is_waited_out(void **state)
 {
     // Case 130: KAFKA_STORAGE_ERROR while there is no space, reads go on, writes work again without
@@ -554,6 +610,8 @@ int request_tests(void)
         T(every_api_answers_in_every_version),
         T(what_is_advertised_is_served),
         T(produced_records_are_fetched),
+        T(fetches_by_topic_id),
+        T(a_fetch_waits_for_min_bytes),
         T(a_full_disk_is_waited_out),
         T(a_failed_sync_is_never_acknowledged),
         T(memory_may_run_out),
