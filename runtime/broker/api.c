@@ -14,27 +14,17 @@
 const struct api apis[] = {
     // Versions 0 to 2 are told and refused, as Kafka does, or librdkafka stops compressing
     // (KAFKA-18659).
-    API(0, 3, 11, 0, true, api_produce),
-    API(1, 4, 17, 4, false, api_fetch),
-    API(2, 1, 10, 1, false, api_list_offsets),
-    API(3, 0, 13, 0, false, api_metadata),
-    API(8, 2, 10, 2, false, api_offset_commit),
-    API(9, 1, 10, 1, false, api_offset_fetch),
-    API(10, 0, 6, 0, false, api_find_coordinator),
-    API(11, 0, 9, 0, false, api_join_group),
-    API(12, 0, 4, 0, false, api_heartbeat),
-    API(13, 0, 5, 0, false, api_leave_group),
-    API(14, 0, 5, 0, false, api_sync_group),
-    API(15, 0, 6, 0, false, api_describe_groups),
-    API(16, 0, 5, 0, false, api_list_groups),
-    API(18, 0, 4, 0, false, api_versions),
-    API(19, 2, 7, 2, false, api_create_topics),
-    API(20, 1, 6, 1, false, api_delete_topics),
-    API(22, 0, 5, 0, false, api_init_producer_id),
-    API(32, 1, 4, 1, false, api_describe_configs),
-    API(37, 0, 3, 0, false, api_create_partitions),
-    API(42, 0, 2, 0, false, api_delete_groups),
-    API(60, 0, 2, 0, false, api_describe_cluster),
+    API(0, 3, 11, 0, true, api_produce),           API(1, 4, 17, 4, false, api_fetch),
+    API(2, 1, 10, 1, false, api_list_offsets),     API(3, 0, 13, 0, false, api_metadata),
+    API(8, 2, 10, 2, false, api_offset_commit),    API(9, 1, 10, 1, false, api_offset_fetch),
+    API(10, 0, 6, 0, false, api_find_coordinator), API(11, 0, 9, 0, false, api_join_group),
+    API(12, 0, 4, 0, false, api_heartbeat),        API(13, 0, 5, 0, false, api_leave_group),
+    API(14, 0, 5, 0, false, api_sync_group),       API(15, 0, 6, 0, false, api_describe_groups),
+    API(16, 0, 5, 0, false, api_list_groups),      API(18, 0, 4, 0, false, api_versions),
+    API(19, 2, 7, 2, false, api_create_topics),    API(20, 1, 6, 1, false, api_delete_topics),
+    API(21, 0, 2, 0, false, api_delete_records),   API(22, 0, 5, 0, false, api_init_producer_id),
+    API(32, 1, 4, 1, false, api_describe_configs), API(37, 0, 3, 0, false, api_create_partitions),
+    API(42, 0, 2, 0, false, api_delete_groups),    API(60, 0, 2, 0, false, api_describe_cluster),
 };
 const size_t n_apis = ARRAY_LEN(apis);
 

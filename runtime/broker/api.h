@@ -60,6 +60,7 @@ void api_list_groups(struct request *r);
 void api_versions(struct request *r);
 void api_create_topics(struct request *r);
 void api_delete_topics(struct request *r);
+void api_delete_records(struct request *r);
 void api_init_producer_id(struct request *r);
 void api_describe_configs(struct request *r);
 void api_create_partitions(struct request *r);

@@ -98,6 +98,14 @@ static void when_connected(struct fixture *f)
     assert_int_equal(connect(f->fd, (void *)&a, sizeof a), 0);
 }
 
+static void when_restarted(struct fixture *f)
+{
+    broker_free(f->b);
+    assert_int_equal(broker_open(&f->b, &f->config, NULL), 0);
+    assert_int_equal(broker_start(f->b, NULL), 0);
+    when_connected(f);
+}
+
 static struct wire_request header(struct fixture *f, int key, int version)
 {
     return (struct wire_request){.api = wire_api(key),
@@ -261,7 +269,7 @@ static struct produce_request *produce_request(struct fixture *f, struct bytes t
     struct err e;
 
     batch_builder_init(&b);
-    batch_builder_add(&b, 1000, BYTES_LIT("k"), BYTES_LIT("v"), NULL, 0);
+    batch_builder_add(&b, clock_wall_ms(clock_system()), BYTES_LIT("k"), BYTES_LIT("v"), NULL, 0);
     assert_int_equal(batch_builder_finish(&b, CODEC_NONE, &batch, &e), 0);
     q->acks = -1;
     q->timeout_ms = 10000;
@@ -353,6 +361,41 @@ static void fetches_by_topic_id(void **state)
         q->session_id = 5;
         assert_int_equal(((struct fetch_response *)call(f, 1, v, q))->error_code, 70);
     }
+}
+
+static struct delete_records_response_partition *delete_records(struct fixture *f, int64_t offset)
+{
+    struct delete_records_request *q = empty_request(f, 21);
+    struct delete_records_response *r;
+
+    q->topics.n = 1;
+    q->topics.items = WIRE_NEW(&f->arena, delete_records_request_topic, 1);
+    q->topics.items[0].name = BYTES_LIT("t");
+    q->topics.items[0].partitions.n = 1;
+    q->topics.items[0].partitions.items = WIRE_NEW(&f->arena, delete_records_request_partition, 1);
+    q->topics.items[0].partitions.items[0].offset = offset;
+    r = call(f, 21, 2, q);
+    return &r->topics.items[0].partitions.items[0];
+}
+
+static void deleted_records_stay_deleted(void **state)
+{
+    // DeleteRecords moves the start, -1 to the high watermark, never above it; a restart keeps it.
+    struct fixture *f = *state;
+    struct fetch_response *r;
+
+    when_connected(f);
+    assert_int_equal(create_topic(f, BYTES_LIT("t")), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(produce(f, BYTES_LIT("t"))->error_code, 0);
+    assert_int_equal(delete_records(f, 6)->error_code, 1);
+    assert_int_equal(delete_records(f, 3)->low_watermark, 3);
+    assert_int_equal(delete_records(f, 2)->low_watermark, 3);
+    when_restarted(f);
+    r = call(f, 1, 12, fetch_request(f, BYTES_LIT("t"), 2));
+    assert_int_equal(r->responses.items[0].partitions.items[0].error_code, 1);
+    assert_int_equal(delete_records(f, -1)->low_watermark, 5);
+    assert_int_equal(produce(f, BYTES_LIT("t"))->base_offset, 5);
 }
 
 static void a_fetch_waits_for_min_bytes(void **state)
@@ -515,14 +558,6 @@ static struct offset_fetch_response_group *fetch_offsets(struct fixture *f, stru
     return &r->groups.items[0];
 }
 
-static void when_restarted(struct fixture *f)
-{
-    broker_free(f->b);
-    assert_int_equal(broker_open(&f->b, &f->config, NULL), 0);
-    assert_int_equal(broker_start(f->b, NULL), 0);
-    when_connected(f);
-}
-
 static void history_of_commits_goes_and_offsets_stay(void **state)
 {
     // However often a group commits, what must be replayed stays small, and nothing that counts is
@@ -611,6 +646,7 @@ int request_tests(void)
         T(what_is_advertised_is_served),
         T(produced_records_are_fetched),
         T(fetches_by_topic_id),
+        T(deleted_records_stay_deleted),
         T(a_fetch_waits_for_min_bytes),
         T(a_full_disk_is_waited_out),
         T(a_failed_sync_is_never_acknowledged),
