@@ -170,8 +170,12 @@ static void check_function(lua_State *L, int i)
 {
     struct bytecode_write w;
     struct err e = {0};
-    const char *file = host_of(L)->file;
+    const char *file;
+    lua_Debug ar;
 
+    lua_pushvalue(L, i);
+    lua_getinfo(L, ">S", &ar);
+    file = ar.source + 1; // a job's file or a module's
     if (bytecode_find_write(L, i, &w, &e) != 0)
         luaL_error(L, "%s", e.text);
     if (w.line == 0)

@@ -44,11 +44,14 @@ end
 -- given: a table of options; allowed: name -> type, or "later".
 local function options(line, word, given, allowed)
   if given == nil then return {} end
-  if type(given) ~= "table" then fail(line, "%s: options go into a table, got a %s", word, type(given)) end
+  if type(given) ~= "table" then
+    fail(line, "%s: options go into a table, got a %s", word, type(given))
+  end
   for name, value in pairs(given) do
     local want = allowed[name]
     if want == nil then
-      fail(line, "unknown option '%s' of %s%s", tostring(name), word, host.suggest(tostring(name), keys(allowed)))
+      fail(line, "unknown option '%s' of %s%s", tostring(name), word,
+          host.suggest(tostring(name), keys(allowed)))
     elseif want == "later" then
       later(line, string.format("option '%s' of %s", name, word))
     elseif want ~= "any" and type(value) ~= want then
@@ -66,20 +69,25 @@ end
 local function duration(line, word, s)
   local ms = type(s) == "number" and math.tointeger(s) or type(s) == "string" and host.duration(s)
   if not ms or ms < 0 then
-    fail(line, "in %s: '%s' is not a duration; write \"1h30m\", \"500ms\", \"7d\"", word, tostring(s))
+    fail(line, "in %s: '%s' is not a duration; write \"1h30m\", \"500ms\", \"7d\"", word,
+        tostring(s))
   end
   return ms
 end
 
 local function positive(line, word, n)
-  if math.type(n) ~= "integer" or n < 1 then fail(line, "in %s: must be a whole number from 1 up", word) end
+  if math.type(n) ~= "integer" or n < 1 then
+    fail(line, "in %s: must be a whole number from 1 up", word)
+  end
   return n
 end
 
 -- Text is an expression, a function a function, anything else a constant.
 local function expression(line, word, e, ...)
   local kind = type(e)
-  if kind == "string" then return { text = e, binds = { n = select("#", ...), ... }, line = line } end
+  if kind == "string" then
+    return { text = e, binds = { n = select("#", ...), ... }, line = line }
+  end
   if kind == "function" then return { fn = host.fn(e), line = line } end
   if kind == "number" or kind == "boolean" or e == null then return { const = e, line = line } end
   fail(line, "in %s: an expression is a text, a function or a constant, not a %s", word, kind)
@@ -122,10 +130,14 @@ end
 
 -- Columns by name.
 local function columns(line, word, t)
-  if type(t) ~= "table" or data[t] then fail(line, "%s wants columns by name: {column = expression}", word) end
+  if type(t) ~= "table" or data[t] then
+    fail(line, "%s wants columns by name: {column = expression}", word)
+  end
   local list = {}
   for k, e in pairs(t) do
-    if type(k) ~= "string" then fail(line, "%s wants columns by name: {column = expression}", word) end
+    if type(k) ~= "string" then
+      fail(line, "%s wants columns by name: {column = expression}", word)
+    end
     list[#list + 1] = { name = k, expr = expression(line, word, e) }
   end
   return list
@@ -149,7 +161,8 @@ local function handle_kind(what, methods, later_methods)
     if m then return m end
     if later_methods[name] then later(d.line, ":" .. name) end
     if not loading then error(what .. " cannot be used inside a function", 2) end
-    fail(d.line, "%s has no method '%s'%s", what, tostring(name), host.suggest(tostring(name), keys(methods)))
+    fail(d.line, "%s has no method '%s'%s", what, tostring(name),
+        host.suggest(tostring(name), keys(methods)))
   end
   kind.__newindex = function() error(what .. " cannot be assigned to", 2) end
   return kind
@@ -158,7 +171,9 @@ end
 -- What a method works on, and its line.
 local function this(h, word, kind)
   local d = type(h) == "table" and data[h]
-  if not d or (kind and d.kind ~= kind) then fail(line_now(), "write :%s with a colon, after a stream", word) end
+  if not d or (kind and d.kind ~= kind) then
+    fail(line_now(), "write :%s with a colon, after a stream", word)
+  end
   at_load(":" .. word)
   return d, d.line
 end
@@ -198,7 +213,8 @@ local function sink_into(h, target, cols)
   n.columns = cols ~= nil and columns(line, "into", cols) or {}
   if cols ~= nil and #n.columns == 0 then fail(line, "in into: no columns") end
   if d.kind ~= aggregate and not plan.table_by_name[n.table_name] then
-    fail(line, "unknown table '%s'%s", n.table_name, host.suggest(n.table_name, keys(plan.table_by_name)))
+    fail(line, "unknown table '%s'%s", n.table_name,
+        host.suggest(n.table_name, keys(plan.table_by_name)))
   end
   return node("into", line, input(d), n)
 end
@@ -241,7 +257,9 @@ end
 
 function S.map(h, f)
   local d, line = this(h, "map", stream)
-  if type(f) ~= "function" then fail(line, ":map wants a function(value, ctx), not a %s", type(f)) end
+  if type(f) ~= "function" then
+    fail(line, ":map wants a function(value, ctx), not a %s", type(f))
+  end
   return node("map", line, input(d), { fn = host.fn(f) })
 end
 
@@ -261,7 +279,8 @@ local function match_case(line, type_name, action)
   local function add(a)
     local d = type(a) == "table" and data[a]
     if not d or not d.action then
-      fail(line, "in match: %s: want an action (orders:put {...}), a list of them, or a function", type_name)
+      fail(line, "in match: %s: want an action (orders:put {...}), a list of them, or a function",
+          type_name)
     end
     d.pending.done = true
     c.actions[#c.actions + 1] = d.action
@@ -284,13 +303,17 @@ function S.match(h, e)
   local more = expect_more(line, ":match has no cases: :match \"type\" { Name = ... }")
   return setmetatable({}, {
     __metatable = false,
-    __index = function() fail(line, ":match \"type\" wants its cases: :match \"type\" { Name = ... }") end,
+    __index = function()
+      fail(line, ":match \"type\" wants its cases: :match \"type\" { Name = ... }")
+    end,
     __call = function(_, cases)
       at_load(":match")
       if type(cases) ~= "table" then fail(line, ":match wants a table of cases") end
       local n = { on = on, cases = {} }
       for name, action in pairs(cases) do
-        if type(name) ~= "string" then fail(line, "in match: cases are named by the text they match") end
+        if type(name) ~= "string" then
+          fail(line, "in match: cases are named by the text they match")
+        end
         n.cases[#n.cases + 1] = match_case(line, name, action)
       end
       if #n.cases == 0 then fail(line, ":match has no cases") end
@@ -303,7 +326,8 @@ end
 function S.window(h, opts)
   local d, line = this(h, "window", stream)
   if type(opts) ~= "table" then fail(line, ":window wants {size = ...}") end
-  options(line, "window", opts, { size = "any", every = "any", grace = "any", gap = "any", last = "any",
+  options(line, "window", opts, { size = "any", every = "any", grace = "any", gap = "any",
+      last = "any",
                                   tz = "later" })
   if opts.gap ~= nil then later(line, "a session window (gap)") end
   if opts.last ~= nil then later(line, "a look-back window (last)") end
@@ -311,8 +335,12 @@ function S.window(h, opts)
   local w = { size = duration(line, "window", opts.size), line = line }
   w.every = opts.every ~= nil and duration(line, "window", opts.every) or w.size
   w.grace = opts.grace ~= nil and duration(line, "window", opts.grace) or 0
-  if w.size < 1 or w.every < 1 then fail(line, "in window: size and every must be longer than nothing") end
-  if w.every > w.size then fail(line, "in window: every is longer than size, so records would fall between") end
+  if w.size < 1 or w.every < 1 then
+    fail(line, "in window: size and every must be longer than nothing")
+  end
+  if w.every > w.size then
+    fail(line, "in window: every is longer than size, so records would fall between")
+  end
   return handle(window, { from = input(d), spec = w, line = line })
 end
 
@@ -330,7 +358,8 @@ local function make_aggregate(d, line, from, spec, aggs, opts)
   if #n.aggs == 0 then fail(line, ":aggregate has nothing to compute") end
   local s = node("aggregate", line, from, n)
   d.aggregate_node = d.aggregate_node or data[s].node
-  return handle(aggregate, { node = data[s].node, port = "main", line = line, windowed = spec ~= nil })
+  return handle(aggregate, { node = data[s].node, port = "main", line = line,
+      windowed = spec ~= nil })
 end
 
 function S.aggregate(h, aggs, opts)
@@ -364,14 +393,18 @@ function A.final(h)
   return handle(stream, { node = d.node, port = "final", line = line })
 end
 
-for _, word in ipairs { "where", "select", "set", "map", "match", "by", "to", "window", "aggregate" } do
+for _, word in ipairs { "where", "select", "set", "map", "match", "by", "to", "window",
+    "aggregate" } do
   A[word] = function(h)
     local _, line = this(h, word, aggregate)
-    fail(line, "an aggregate is a table, which changes: write :into \"name\" to see it, or :final():%s for closed windows", word)
+    fail(line,
+        "an aggregate is a table, which changes: write :into \"name\" to see it, or :final():%s "
+        .. "for closed windows", word)
   end
 end
 
-local later_stream = { flatmap = true, explode = true, split = true, merge = true, dedupe = true, changes = true,
+local later_stream = { flatmap = true, explode = true, split = true, merge = true, dedupe = true,
+    changes = true,
                        join = true, process = true }
 stream = handle_kind("a stream", S, later_stream)
 window = handle_kind("a window", W, {})
@@ -448,7 +481,9 @@ end
 
 local function action(verb)
   return function(h, a, b)
-    if not loading then error("use ctx.db." .. data[h].name .. ":" .. verb .. " inside a function", 2) end
+    if not loading then
+      error("use ctx.db." .. data[h].name .. ":" .. verb .. " inside a function", 2)
+    end
     local d, line = this(h, verb, stored)
     local word = d.name .. ":" .. verb
     local act = { table_name = d.name, verb = verb, line = line, key = {}, cells = {} }
@@ -477,17 +512,22 @@ stored = handle_kind("a table", {
   delete = action "delete",
 }, { changes = true, join = true, by = true })
 
-local table_options = { index = "table", ttl = "later", history = "later", without_rowid = "boolean" }
+local table_options = { index = "table", ttl = "later", history = "later",
+    without_rowid = "boolean" }
 
 local table_meta = { __metatable = false }
 table_meta.__call = function(_, name)
   local line = at_load("table")
   text(line, "table", "the name", name)
-  if not name:match "^[%a_][%w_]*$" or name:lower():match "^_leat" or name:lower():match "^sqlite_" then
-    fail(line, "table '%s': a name is letters, digits and _, and does not start with _leat or sqlite_", name)
+  if not name:match "^[%a_][%w_]*$" or name:lower():match "^_leat"
+      or name:lower():match "^sqlite_" then
+    fail(line,
+        "table '%s': a name is letters, digits and _, and does not start with _leat or sqlite_",
+        name)
   end
   if plan.table_by_name[name] then fail(line, "table '%s' is declared twice", name) end
-  local more = expect_more(line, string.format('table "%s" has no columns: table "%s" [[ ... ]]', name, name))
+  local more = expect_more(line, string.format('table "%s" has no columns: table "%s" [[ ... ]]',
+      name, name))
   return function(body)
     text(line, "table \"" .. name .. "\"", "what follows its name", body)
     more.done = true
@@ -513,11 +553,13 @@ function words.view(name)
   local line = at_load("view")
   text(line, "view", "the name", name)
   return function(sql)
-    plan.views[#plan.views + 1] = { name = name, sql = text(line, "view", "the select", sql), line = line }
+    plan.views[#plan.views + 1] = { name = name, sql = text(line, "view", "the select", sql),
+        line = line }
   end
 end
 
-local param_types = { text = true, integer = true, number = true, real = true, bool = true, time = true, json = true, any = true }
+local param_types = { text = true, integer = true, number = true, real = true, bool = true,
+    time = true, json = true, any = true }
 
 local function query_param(line, name, spec)
   text(line, "query", "a parameter's type", spec)
@@ -533,7 +575,9 @@ local function query_param(line, name, spec)
       p.fallback = default == "true"
     else
       p.fallback = tonumber(default)
-      if p.fallback == nil then fail(line, "in query: parameter %s: %s is no %s", name, default, kind) end
+      if p.fallback == nil then
+        fail(line, "in query: parameter %s: %s is no %s", name, default, kind)
+      end
     end
   end
   return p
@@ -543,10 +587,13 @@ function words.query(name)
   local line = at_load("query")
   text(line, "query", "the name", name)
   return function(o)
-    options(line, "query", o, { params = "table", sql = "string", path = "string", one = "boolean" })
+    options(line, "query", o, { params = "table", sql = "string", path = "string",
+        one = "boolean" })
     text(line, "query", "sql", o.sql)
     local q = { name = name, sql = o.sql, path = o.path, one = o.one, params = {}, line = line }
-    for k, spec in pairs(o.params or {}) do q.params[#q.params + 1] = query_param(line, tostring(k), spec) end
+    for k, spec in pairs(o.params or {}) do
+      q.params[#q.params + 1] = query_param(line, tostring(k), spec)
+    end
     plan.queries[#plan.queries + 1] = q
   end
 end
@@ -560,13 +607,16 @@ local function agg(kind, wants)
     local line = at_load(kind)
     if e == nil and wants then fail(line, "%s wants an expression: %s \"field\"", kind, kind) end
     local x = setmetatable({}, { __metatable = false })
-    data[x] = { aggregate = kind, arg = e ~= nil and expression(line, kind, e, ...) or nil, line = line }
+    data[x] = { aggregate = kind, arg = e ~= nil and expression(line, kind, e, ...) or nil,
+        line = line }
     return x
   end
 end
 
 words.count = agg("count", false)
-for _, kind in ipairs { "sum", "avg", "min", "max", "first", "last" } do words[kind] = agg(kind, true) end
+for _, kind in ipairs { "sum", "avg", "min", "max", "first", "last" } do
+  words[kind] = agg(kind, true)
+end
 for _, kind in ipairs { "stddev", "quantile", "distinct", "top", "collect" } do
   words[kind] = function() later(at_load(kind), kind) end
 end
@@ -576,9 +626,12 @@ end
 local parks = { key = true, record = true, stop = true }
 
 local function job_errors(line, o)
-  options(line, "errors", o, { retry = "table", park = "string", dead = "string", limit = "number" })
+  options(line, "errors", o, { retry = "table", park = "string", dead = "string",
+      limit = "number" })
   local e = { park = o.park, dead = o.dead }
-  if o.park and not parks[o.park] then fail(line, "in errors: park is \"key\", \"record\" or \"stop\"") end
+  if o.park and not parks[o.park] then
+    fail(line, "in errors: park is \"key\", \"record\" or \"stop\"")
+  end
   if o.retry then
     e.retry = {}
     for i, s in ipairs(o.retry) do e.retry[i] = duration(line, "errors", s) end
@@ -598,14 +651,18 @@ end
 
 function words.job(name)
   local line = at_load("job")
-  if plan.job then fail(line, "a file is one job: it is \"%s\" already (line %d)", plan.job.name, plan.job.line) end
+  if plan.job then
+    fail(line, "a file is one job: it is \"%s\" already (line %d)", plan.job.name, plan.job.line)
+  end
   text(line, "job", "the name", name)
   if not name:match "^[a-z0-9_-][a-z0-9._-]*$" or #name > 100 then
-    fail(line, "job \"%s\": a name is a-z, 0-9, '.', '_' and '-', and does not start with a dot", name)
+    fail(line, "job \"%s\": a name is a-z, 0-9, '.', '_' and '-', and does not start with a dot",
+        name)
   end
   plan.job = { name = name, line = line, version = 1 }
   return function(o)
-    options(line, "job", o, { version = "number", errors = "table", commit = "table", rebuild = "later" })
+    options(line, "job", o, { version = "number", errors = "table", commit = "table",
+        rebuild = "later" })
     if o.version ~= nil then plan.job.version = positive(line, "job: version", o.version) end
     if o.errors then plan.job.errors = job_errors(line, o.errors) end
     if o.commit then plan.job.commit = job_commit(line, o.commit) end
@@ -617,7 +674,9 @@ function words.param(name, default)
   text(line, "param", "the name", name)
   local given = host.param(name)
   if given == nil then
-    if default == nil then fail(line, "parameter '%s' has no default: give it with -p %s=...", name, name) end
+    if default == nil then
+      fail(line, "parameter '%s' has no default: give it with -p %s=...", name, name)
+    end
     return default
   end
   if type(default) == "number" then
@@ -625,7 +684,9 @@ function words.param(name, default)
     if n == nil then fail(line, "parameter '%s' must be a number, not '%s'", name, given) end
     return n
   elseif type(default) == "boolean" then
-    if given ~= "true" and given ~= "false" then fail(line, "parameter '%s' must be true or false, not '%s'", name, given) end
+    if given ~= "true" and given ~= "false" then
+      fail(line, "parameter '%s' must be true or false, not '%s'", name, given)
+    end
     return given == "true"
   end
   return given
@@ -644,7 +705,9 @@ end
 local function resolve(n)
   for _, i in ipairs(n.inputs) do
     if i.window then
-      if not i.window.aggregate_node then fail(n.line, ":late() needs an :aggregate on its window") end
+      if not i.window.aggregate_node then
+        fail(n.line, ":late() needs an :aggregate on its window")
+      end
       i.node = i.window.aggregate_node
     end
   end
