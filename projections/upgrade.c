@@ -130,25 +130,62 @@ static int put_plan(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-// How many of the new columns, at the end, are new: the statements are equal but for those. -1 when
-// they are not.
-static int columns_added(const struct jobtable *t, const char *old)
+// A table's statement by lines: its start, one per column (they begin with a quoted name), one per
+// constraint, its end.
+struct lines {
+    const char *p;
+};
+
+// The next line without its comma; false at the end.
+static bool next_line(struct lines *l, struct bytes *out)
 {
-    const char *now = t->create, *end;
-    size_t same = 0;
+    const char *end;
+
+    if (l->p == NULL || *l->p == 0)
+        return false;
+    end = strchr(l->p, '\n');
+    *out = bytes_of(l->p, end != NULL ? (size_t)(end - l->p) : strlen(l->p));
+    l->p = end != NULL ? end + 1 : NULL;
+    if (out->n > 0 && out->p[out->n - 1] == ',')
+        out->n--;
+    return true;
+}
+
+static bool is_column(struct bytes line)
+{
+    return line.n > 0 && line.p[0] == '"';
+}
+
+static int count_columns(const char *create)
+{
+    struct lines l = {create};
+    struct bytes line;
     int n = 0;
 
-    while (old[same] && old[same] == now[same])
-        same++;
-    // Lines: one per column; the old text must go on with its end, the new one with more columns.
-    if (strncmp(old + same, "\n) STRICT", 9) != 0 || now[same] != ',')
-        return -1;
-    end = strstr(now + same, "\n) STRICT");
-    if (end == NULL || strcmp(old + same, end) != 0)
-        return -1;
-    for (const char *p = now + same; (p = strstr(p, ",\n")) != NULL; p++)
-        n++;
+    while (next_line(&l, &line))
+        n += is_column(line);
     return n;
+}
+
+// How many columns are new, behind the old ones. -1 when anything else differs.
+static int columns_added(const struct jobtable *t, const char *old)
+{
+    struct lines was = {old}, is = {t->create};
+    struct bytes x = BYTES_NULL, y;
+    int n_old = count_columns(old), seen = 0;
+    bool more = next_line(&was, &x);
+
+    // A line break inside of a text would make lines that are no columns.
+    if (count_columns(t->create) != t->n_columns)
+        return -1;
+    while (next_line(&is, &y)) {
+        if (is_column(y) && seen++ >= n_old)
+            continue;
+        if (!more || !bytes_eq(x, y))
+            return -1;
+        more = next_line(&was, &x);
+    }
+    return more ? -1 : t->n_columns - n_old;
 }
 
 static bool addable(const struct column *c)
@@ -249,26 +286,22 @@ static int compare(struct jobfile *jf, struct comparison *c, struct arena *a, st
 
 static int add_columns(struct jobfile *jf, const struct jobtable *t, const char *old, struct err *e)
 {
-    int n = columns_added(t, old);
-    const char *p = t->create;
-    int rc = 0;
+    struct lines l = {t->create};
+    struct buf sql = BUF_EMPTY;
+    struct bytes line;
+    int skip = count_columns(old), rc = 0;
 
-    // Line k + 1 of the statement is column k's definition, up to ",\n" or "\n)".
-    for (int i = 0; i < t->n_columns && rc == 0; i++) {
-        const char *end;
-        struct buf sql = BUF_EMPTY;
-        p = strchr(p, '\n') + 1;
-        end = strchr(p, '\n');
-        end -= end[-1] == ',';
-        if (i >= t->n_columns - n) {
-            buf_append_str(&sql, "ALTER TABLE ");
-            sql_append_name(&sql, t->name);
-            buf_append_str(&sql, " ADD COLUMN ");
-            buf_append(&sql, p, (size_t)(end - p));
-            rc = db_exec(jf->db, buf_cstr(&sql), e);
-        }
-        buf_deinit(&sql);
+    while (rc == 0 && next_line(&l, &line)) {
+        if (!is_column(line) || skip-- > 0)
+            continue;
+        buf_clear(&sql);
+        buf_append_str(&sql, "ALTER TABLE ");
+        sql_append_name(&sql, t->name);
+        buf_append_str(&sql, " ADD COLUMN ");
+        buf_append_bytes(&sql, line);
+        rc = db_exec(jf->db, buf_cstr(&sql), e);
     }
+    buf_deinit(&sql);
     return rc;
 }
 

@@ -536,6 +536,40 @@ static void changed_plans(void **state)
     assert_int_equal(jobfile_open(&fx->s, &fx->plan, &o, &fx->e), LEAT_EINVAL);
 }
 
+static void columns_are_added_in_place(void **state)
+{
+    // New columns at the end fit in place, before table constraints too; a new constraint or a
+    // changed column does not.
+    static const char *const refused[] = {
+        "a text, b integer, c text, primary key (a, b), check (b > 0)",
+        "a text, b integer, c text, primary key (b, a)",
+        "a text, c text, b integer, primary key (a, b)",
+        "a text, b integer check (b > 0), c text, primary key (a, b)",
+        "a text, b integer, c text, d text not null, primary key (a, b)",
+        "a text, b integer, c text, d text as (a) stored, primary key (a, b)",
+        "a text, b integer, primary key (a, b)",
+    };
+    struct fixture *fx = *state;
+    struct jobfile_options o = {.path = fx->path};
+
+    fx->plan.n_tables = 1;
+    fx->tables[0].body = "a text, b integer, primary key (a, b)";
+    open_file(fx);
+    close_file(fx);
+    fx->tables[0].body = "a text, b integer, c text default 'x,y', primary key (a, b)";
+    open_file(fx);
+    ok(fx, db_exec(jobfile_of(fx->s)->db, "INSERT INTO customers (a, b) VALUES ('k', 1)", &fx->e));
+    assert_int_equal(ask(fx, "SELECT c = 'x,y' FROM customers"), 1);
+    assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_columns WHERE name = 'c'"), 1);
+    reopen(fx);
+    close_file(fx);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        fx->tables[0].body = refused[i];
+        if (jobfile_open(&fx->s, &fx->plan, &o, &fx->e) != LEAT_EINVAL)
+            fail_msg("this was taken: %s (%s)", refused[i], fx->e.text);
+    }
+}
+
 const struct CMUnitTest jobfile_tests[] = {
     T(identity_is_kept),
     T(second_owner_is_refused),
@@ -554,5 +588,6 @@ const struct CMUnitTest jobfile_tests[] = {
     T(busy_job_keeps_its_wal_small),
     T(failpoints_of_a_step),
     T(changed_plans),
+    T(columns_are_added_in_place),
 };
 const size_t n_jobfile_tests = sizeof jobfile_tests / sizeof jobfile_tests[0];
