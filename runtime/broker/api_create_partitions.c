@@ -6,7 +6,6 @@ static int16_t add(struct request *r, const struct create_partitions_request_top
 {
     const struct create_partitions_request *q = r->body;
     struct topic *t = metadata_topic(&r->broker->metadata, in->name);
-    struct metadata_command c = {.kind = METADATA_PARTITIONS_ADD, .n_partitions = in->count};
 
     if (t == NULL)
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -22,8 +21,7 @@ static int16_t add(struct request *r, const struct create_partitions_request_top
     if (in->assignments.n > 0 && in->assignments.n != in->count - t->n_partitions)
         return err_set(e, 0, "one assignment for each new partition"),
                KAFKA_INVALID_REPLICA_ASSIGNMENT;
-    c.id = t->id;
-    return q->validate_only || metadata_apply(&r->broker->metadata, &c, e) == 0
+    return q->validate_only || broker_add_partitions(r->broker, t, in->count, e) == 0
                ? KAFKA_OK
                : KAFKA_STORAGE_ERROR;
 }

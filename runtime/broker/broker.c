@@ -340,6 +340,17 @@ int broker_create(struct broker *b, const struct metadata_command *c, struct err
     return metadata_apply(&b->metadata, &full, e);
 }
 
+int broker_add_partitions(struct broker *b, struct topic *t, int32_t n, struct err *e)
+{
+    struct metadata_command c = {.kind = METADATA_PARTITIONS_ADD, .id = t->id, .n_partitions = n};
+    int rc;
+
+    pthread_mutex_lock(&b->slots.lock); // the array of partitions moves
+    rc = metadata_apply(&b->metadata, &c, e);
+    pthread_mutex_unlock(&b->slots.lock);
+    return rc;
+}
+
 int broker_delete(struct broker *b, struct topic *t, struct err *e)
 {
     struct metadata_command c = {.kind = METADATA_TOPIC_DELETE, .id = t->id};

@@ -53,6 +53,7 @@ static inline int64_t broker_now(const struct broker *b)
 
 // broker_topic_create with everything; also for internal topics.
 int broker_create(struct broker *b, const struct metadata_command *c, struct err *e) LEAT_CHECKED;
+int broker_add_partitions(struct broker *b, struct topic *t, int32_t n, struct err *e) LEAT_CHECKED;
 int broker_delete(struct broker *b, struct topic *t, struct err *e) LEAT_CHECKED;
 // -1: no more ids, with the reason.
 int64_t broker_producer_id(struct broker *b, struct err *e);
