@@ -46,9 +46,10 @@ static int fail_source(struct job *j, const struct parking_record *rec, int clas
 static int enter_source(struct job *j, struct input_part *p, const struct parking_record *rec,
                         struct err *e)
 {
-    struct err why = {0};
+    struct err why; // not zeroed: 512 bytes per record
     int rc;
 
+    err_clear(&why);
     j->run.guilty = &j->plan->nodes[j->in.sources[p->source].node];
     if (p->class != 0)
         return fail_source(j, rec, p->class, p->message, e);

@@ -309,11 +309,23 @@ static int attempt(struct run *r, int node, enum plan_port port, struct event *e
     return rc;
 }
 
+static int take_back_rows(struct run *r, int rc, struct err *e)
+{
+    struct err second;
+    int rc2;
+
+    r->sp = false;
+    err_clear(&second);
+    rc2 = r->store->ops->rollback_to(r->store, &second);
+    if (rc2 != 0 && e != NULL) // the machine's error outranks the record's
+        *e = second;
+    return rc2 != 0 ? rc2 : rc;
+}
+
 int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, struct err *e)
 {
     struct run_mark m = mark(r);
-    struct err second = {0};
-    int rc, rc2 = 0;
+    int rc;
 
     ASSERT(!r->sp);
     r->guilty = NULL;
@@ -321,19 +333,15 @@ int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, st
     rc = attempt(r, node, port, ev, e);
     if (rc != 0)
         take_back(r, &m);
-    if (r->sp) {
+    if (r->sp && rc != 0) {
+        rc = take_back_rows(r, rc, e);
+    } else if (r->sp) {
         r->sp = false;
-        rc2 = rc == 0 ? r->store->ops->release(r->store, e)
-                      : r->store->ops->rollback_to(r->store, &second);
-    }
-    if (rc != 0 && rc2 != 0) { // the machine's error outranks the record's
-        if (e != NULL)
-            *e = second;
-        return rc2;
+        rc = r->store->ops->release(r->store, e);
     }
     r->n_undo = 0;
     r->undo_bytes.n = 0;
-    return rc != 0 ? rc : rc2;
+    return rc;
 }
 
 // A record born while an operator closes its windows: an own all-or-nothing, and a failure is not
