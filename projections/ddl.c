@@ -347,8 +347,10 @@ static void fill_lists(struct jobtable *t, struct arena *a)
     t->pk_names = arena_zalloc(a, (n + 1) * sizeof *t->pk_names);
     for (int i = 0; i < t->n_columns; i++) {
         struct column *c = &t->columns[i];
-        t->names[i] = c->name;
-        t->types[i] = c->type_text;
+        if (!c->generated) {
+            t->names[t->n_names] = c->name;
+            t->types[t->n_names++] = c->type_text;
+        }
         if (c->pk > 0) {
             t->pk[c->pk - 1] = i;
             t->pk_names[c->pk - 1] = c->name;

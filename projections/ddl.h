@@ -22,7 +22,8 @@ struct jobtable {
     const char *create; // the statement that makes it
     struct column *columns;
     int n_columns;
-    const char **names, **types; // of the columns, for tables_ops.columns
+    const char **names, **types; // of the columns that can be written, for tables_ops.columns
+    int n_names;
     int *pk;                     // columns of the primary key, in its order
     int n_pk;
     const char **pk_names;

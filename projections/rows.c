@@ -545,7 +545,7 @@ static int rows_columns(struct tables *tables, int table, const char *const **na
         *names = t->names;
     if (types != NULL)
         *types = t->types;
-    return t->n_columns;
+    return t->n_names;
 }
 
 static int rows_primary_key(struct tables *tables, int table, const char *const **names)

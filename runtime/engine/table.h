@@ -37,7 +37,8 @@ struct tables_ops {
     // ctx.db:sql: one statement under the job's authorizer; rows come back as an array of objects.
     int (*sql)(struct tables *t, struct bytes sql, const struct value *params, struct arena *a,
                struct value *rows, struct err *e);
-    // Column names of the table in order; for "has no column" messages and into-by-name.
+    // Column names of the table in order, without computed ones, which cannot be written; for
+    // "has no column" messages and into-by-name.
     int (*columns)(struct tables *t, int table, const char *const **names,
                    const char *const **types);
     // Names of the primary key's columns.
