@@ -37,6 +37,7 @@ static int open_job(struct driver *d, struct err *e)
                            .publisher = &d->log.publisher,
                            .operators = d->config.operators,
                            .clock = &d->clock.base,
+                           .gap_ms = -1,
                            .inputs_may_grow = true};
 
     return job_open(&d->job, &c, e);

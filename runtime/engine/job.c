@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "runtime/base/heap.h"
+#include "runtime/base/limits.h"
 #include "runtime/base/trace.h"
 #include "runtime/engine/class.h"
 #include "runtime/engine/job_parts.h"
@@ -40,6 +41,8 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
     int rc;
 
     j->config = *c;
+    if (c->gap_ms == 0)
+        j->config.gap_ms = STEP_GAP_MS_MIN;
     j->plan = c->plan;
     j->store = c->store;
     j->moved_part = -1;

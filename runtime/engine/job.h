@@ -24,7 +24,7 @@ struct job_config {
     struct publisher *publisher;
     const struct operator_type *const *operators;
     struct clock *clock;  // mono_ns for the step's time cap and statistics only
-    int64_t gap_ms;       // a drained input does not commit more often: STEP_GAP_MS_MIN; tests: 0
+    int64_t gap_ms; // a drained input does not commit more often; 0: STEP_GAP_MS_MIN, -1: no gap
     bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
 };
 

@@ -66,6 +66,25 @@ int plan_build_source(struct plan *p, const char *topic, const char *time)
     return i;
 }
 
+int plan_build_every(struct plan *p, int64_t interval_ms)
+{
+    int i = add(p, NODE_EVERY, -1, OUT_MAIN);
+
+    p->nodes[i].every.interval_ms = interval_ms;
+    return i;
+}
+
+void plan_build_merge(struct plan *p, int node, int from)
+{
+    struct plan_node *n = &p->nodes[node];
+    struct plan_input *in = arena_alloc(&p->arena, ((size_t)n->n_inputs + 1) * sizeof *in);
+
+    memcpy(in, n->inputs, (size_t)n->n_inputs * sizeof *in);
+    in[n->n_inputs] = (struct plan_input){.node = from, .port = OUT_MAIN};
+    n->inputs = in;
+    n->n_inputs++;
+}
+
 int plan_build_where(struct plan *p, int from, const char *condition)
 {
     int i = add(p, NODE_WHERE, from, OUT_MAIN);

@@ -283,6 +283,53 @@ static void test_merge(void **state)
     rig_stop(&r);
 }
 
+// A clock ticks at multiples of its interval; ticks missed while the job was down collapse into
+// one.
+static void test_every(void **state)
+{
+    static const char *const fields[] = {"at", "$time", NULL};
+    struct rig r = {.plan = plan_build("test")};
+
+    (void)state;
+    (void)plan_build_to(r.plan,
+                        plan_build_select(r.plan, plan_build_every(r.plan, 3600000), fields),
+                        OUT_MAIN, "beat");
+    rig_start(&r, 1);
+    rig_advance(&r, 3600000 - 1);
+    rig_expect(&r, "beat", "");
+    rig_advance(&r, 1);
+    rig_expect(&r, "beat", "{\"at\":1767229200000}");
+    rig_crash(&r);
+    rig_run(&r);
+    rig_expect(&r, "beat", "");
+    driver_set_now(r.d, driver_now(r.d) + 5 * 3600000 + 77);
+    rig_run(&r);
+    rig_expect(&r, "beat", "{\"at\":1767247200000}");
+    rig_stop(&r);
+}
+
+// Two streams that meet are each read through the fields of the node where they meet.
+static void test_streams_meet(void **state)
+{
+    static const char *const fields[] = {"n", "m * 10", NULL};
+    struct rig r = {.plan = plan_build("test")};
+    int a, b, n;
+
+    (void)state;
+    a = plan_build_source(r.plan, "a", NULL);
+    b = plan_build_select(r.plan, plan_build_source(r.plan, "b", NULL), fields);
+    n = plan_build_where(r.plan, a, "n > 5");
+    plan_build_merge(r.plan, n, b);
+    (void)plan_build_to(r.plan, n, OUT_MAIN, "out");
+    rig_start(&r, 1);
+    rig_send(&r, "a", 0, NULL, "{\"n\":7 }");
+    rig_send(&r, "a", 0, NULL, "{\"n\":3}");
+    rig_send(&r, "b", 0, NULL, "{\"m\":1}");
+    rig_run(&r);
+    rig_expect(&r, "out", "{\"n\":7 } {\"n\":10}"); // an untouched value keeps its bytes
+    rig_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_store_faults),
         cmocka_unit_test_setup_teardown(test_topics, given_user, after),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_every),
+        cmocka_unit_test(test_streams_meet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
