@@ -28,8 +28,7 @@ void jobfile_close(struct store *s);
 // ...", one a line) go to `warnings`, which may be NULL.
 int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e) LEAT_CHECKED;
 
-// A reader of the file; any thread, one each. Without a plan (NULL) the file's own description
-// serves, and a request's named query may be any: the plan in _leat_meta has them.
+// A reader of the file; any thread, one each. p NULL: the plan that is stored in the file.
 int jobfile_reader(struct query_reader **out, const struct plan *p, const char *path,
                    struct err *e) LEAT_CHECKED;
 // A reader over an open store, on the store's own thread and between steps: for tests in memory.

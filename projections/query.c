@@ -25,6 +25,7 @@
 struct reader {
     struct query_reader base;
     const struct plan *plan;
+    struct plan *stored; // the plan, when it was read from the file
     struct db *db;
     bool borrowed;
     struct arena arena;
@@ -448,33 +449,61 @@ static int reader_reached(struct query_reader *base, struct bytes position, stru
     return all;
 }
 
+static const struct plan *reader_plan(struct query_reader *base)
+{
+    return container_of(base, struct reader, base)->plan;
+}
+
 static void reader_close(struct query_reader *base)
 {
     struct reader *r = container_of(base, struct reader, base);
 
-    for (int i = 0; r->plan != NULL && i < r->plan->n_queries; i++)
+    for (int i = 0; r->named != NULL && i < r->plan->n_queries; i++)
         db_stmt_free(r->named[i]);
     db_stmt_free(r->position);
     db_stmt_free(r->next);
     if (!r->borrowed)
         db_close(r->db);
     arena_deinit(&r->arena);
+    plan_free(r->stored);
     heap_free(r->named);
     heap_free(r);
 }
 
 static const struct query_ops reader_ops = {
-    .run = reader_run, .reached = reader_reached, .close = reader_close};
+    .run = reader_run, .plan = reader_plan, .reached = reader_reached, .close = reader_close};
 
-static struct reader *reader_new(const struct plan *p)
+static struct reader *reader_new(void)
 {
     struct reader *r = heap_zalloc(sizeof *r);
 
     r->base.ops = &reader_ops;
-    r->plan = p;
-    r->named = heap_zalloc((size_t)((p != NULL ? p->n_queries : 0) + 1) * sizeof(struct db_stmt *));
     arena_init(&r->arena);
     return r;
+}
+
+static void use_plan(struct reader *r, const struct plan *p)
+{
+    r->plan = p;
+    r->named = heap_zalloc((size_t)(p->n_queries + 1) * sizeof(struct db_stmt *));
+}
+
+static int read_stored_plan(struct reader *r, struct err *e)
+{
+    struct db_stmt *s;
+    int rc;
+
+    db_set_policy(r->db, NULL);
+    rc = db_prepare(r->db, "SELECT value FROM _leat_meta WHERE name = 'plan'", &s, e);
+    if (rc < 0)
+        return rc;
+    rc = db_next(s, e);
+    if (rc == 0)
+        rc = err_set(e, LEAT_ENOTFOUND, "the file holds no plan: has the job ever started?");
+    else if (rc > 0)
+        rc = plan_read_json(&r->stored, db_column_text(s, 0), e);
+    db_stmt_free(s);
+    return rc;
 }
 
 static int prepare_own(struct reader *r, struct err *e)
@@ -492,87 +521,20 @@ static int prepare_own(struct reader *r, struct err *e)
     return rc;
 }
 
-// --- without a plan -----------------------------------------------------------------------------
-
-static struct jobtable *table_named(struct reader *r, struct bytes name)
-{
-    struct ddl *d = &r->own_ddl;
-
-    if (d->n_tables > 0 && bytes_eq_str(name, d->tables[d->n_tables - 1].name))
-        return &d->tables[d->n_tables - 1];
-    d->tables[d->n_tables] = (struct jobtable){.name = (const char *)arena_copy(&r->arena, name).p};
-    return &d->tables[d->n_tables++];
-}
-
-static int read_columns(struct reader *r, struct err *e)
-{
-    struct column *columns;
-    struct db_stmt *s;
-    int64_t n;
-    int rc = db_query_int(r->db, "SELECT count(*) FROM _leat_columns", &n, e);
-
-    if (rc == 0)
-        rc = db_prepare(r->db, "SELECT \"table\", name, type FROM _leat_columns ORDER BY \"table\"",
-                        &s, e);
-    if (rc < 0)
-        return rc;
-    columns = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof *columns);
-    r->own_ddl.tables = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof(struct jobtable));
-    // The file may have changed in between: never more than was counted.
-    for (; n > 0 && (rc = db_next(s, e)) == 1; n--) {
-        struct jobtable *t = table_named(r, db_column_text(s, 0));
-        struct column *c = columns++;
-        if (t->n_columns++ == 0)
-            t->columns = c;
-        c->name = (const char *)arena_copy(&r->arena, db_column_text(s, 1)).p;
-        c->type_text = (const char *)arena_copy(&r->arena, db_column_text(s, 2)).p;
-        if (!logical_parse(bytes_str(c->type_text), &c->type, &c->precision, &c->scale))
-            c->type = LOGICAL_ANY;
-    }
-    db_stmt_free(s);
-    return rc < 0 ? rc : 0;
-}
-
-static int read_views(struct reader *r, struct err *e)
-{
-    struct db_stmt *s;
-    int64_t n;
-    int rc = db_query_int(r->db, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'", &n, e);
-
-    if (rc == 0)
-        rc = db_prepare(r->db, "SELECT name FROM sqlite_schema WHERE type = 'view'", &s, e);
-    if (rc < 0)
-        return rc;
-    r->own_ddl.views = arena_zalloc(&r->arena, ((size_t)n + 1) * sizeof(struct jobview));
-    for (; n > 0 && (rc = db_next(s, e)) == 1; n--)
-        r->own_ddl.views[r->own_ddl.n_views++].name =
-            (const char *)arena_copy(&r->arena, db_column_text(s, 0)).p;
-    db_stmt_free(s);
-    return rc < 0 ? rc : 0;
-}
-
-// What the file says of itself: for those who have the file and not the job.
-static int describe_file(struct reader *r, struct err *e)
-{
-    int rc;
-
-    db_set_policy(r->db, NULL);
-    rc = read_columns(r, e);
-    return rc == 0 ? read_views(r, e) : rc;
-}
-
 int jobfile_reader(struct query_reader **out, const struct plan *p, const char *path, struct err *e)
 {
     struct db_options o = {.mode = DB_READER};
-    struct reader *r = reader_new(p);
+    struct reader *r = reader_new();
     int rc;
 
     r->ddl = &r->own_ddl;
     rc = db_open(&r->db, path, &o, e);
-    if (rc == 0 && p != NULL)
-        rc = jf_scratch(p, &r->arena, &r->own_ddl, NULL, e);
-    else if (rc == 0)
-        rc = describe_file(r, e);
+    if (rc == 0 && p == NULL)
+        rc = read_stored_plan(r, e);
+    if (rc == 0) {
+        use_plan(r, p != NULL ? p : r->stored);
+        rc = jf_scratch(r->plan, &r->arena, &r->own_ddl, NULL, e);
+    }
     if (rc == 0)
         rc = prepare_own(r, e);
     *out = rc == 0 ? &r->base : NULL;
@@ -584,9 +546,10 @@ int jobfile_reader(struct query_reader **out, const struct plan *p, const char *
 int jobfile_reader_of(struct query_reader **out, struct store *s, struct err *e)
 {
     struct jobfile *jf = jobfile_of(s);
-    struct reader *r = reader_new(jf->plan);
+    struct reader *r = reader_new();
     int rc;
 
+    use_plan(r, jf->plan);
     r->db = jf->db;
     r->borrowed = true;
     r->ddl = &jf->ddl;

@@ -8,7 +8,7 @@
 
 #include "projections/jobfile.h"
 #include "runtime/app/commands.h"
-#include "runtime/app/stored_plan.h"
+#include "runtime/app/job_path.h"
 #include "runtime/app/terminal.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/heap.h"
@@ -20,7 +20,6 @@ struct query {
     struct args *args;
     struct arena arena;
     struct query_reader *reader;
-    struct plan_query named;
     struct query_request request;
     struct bytes names[PARAMS_MAX], texts[PARAMS_MAX];
 };
@@ -52,18 +51,19 @@ static int params(struct query *q, struct err *e)
 
 static int find_named(struct query *q, const char *name, struct err *e)
 {
-    struct query_request ask = {.sql =
-                                    BYTES_LIT("select value from _leat_meta where name = 'plan'")};
-    struct query_answer answer;
-    int rc = q->reader->ops->run(q->reader, &ask, &q->arena, &answer, e);
+    const struct plan *p = q->reader->ops->plan(q->reader);
+    struct buf names = BUF_EMPTY;
 
-    if (rc != 0)
-        return rc;
-    if (answer.n_rows == 0 || answer.cells[0].type != VALUE_TEXT)
-        return err_set(e, LEAT_ENOTFOUND, "the job's file holds no plan yet: has the job started?");
-    rc = stored_query(answer.cells[0].s, name, &q->arena, &q->named, e);
-    q->request.named = &q->named;
-    return rc;
+    for (int i = 0; i < p->n_queries; i++) {
+        if (strcmp(p->queries[i].name, name) == 0)
+            q->request.named = &p->queries[i];
+        buf_printf(&names, "%s%s", i ? ", " : "", p->queries[i].name);
+    }
+    if (q->request.named == NULL)
+        err_set(e, LEAT_ENOTFOUND, "job %s has no query \"%s\"%s%s; SQL starts with select", p->job,
+                name, names.n ? "; it has: " : "", buf_cstr(&names));
+    buf_deinit(&names);
+    return q->request.named != NULL ? 0 : LEAT_ENOTFOUND;
 }
 
 static int wait_position(struct query *q, struct err *e)
@@ -186,7 +186,7 @@ static int print_answer(struct query *q, const struct query_answer *a, struct er
     int rc = 0;
 
     if (args_has(q->args, "--json")) {
-        rc = query_answer_json(a, q->named.one, &json, e);
+        rc = query_answer_json(a, q->request.named != NULL && q->request.named->one, &json, e);
         fwrite(json.p, 1, json.n, stdout);
         buf_deinit(&json);
     } else if (plot != NULL) {
@@ -208,7 +208,7 @@ static int ask(struct query *q, struct err *e)
     int rc = params(q, e);
 
     if (rc == 0)
-        rc = stored_job_path(args_get(q->args, "--data", "data"), job, &q->arena, &path, e);
+        rc = job_path(args_get(q->args, "--data", "data"), job, &q->arena, &path, e);
     if (rc == 0)
         rc = jobfile_reader(&q->reader, NULL, path, e);
     if (rc != 0)

@@ -152,7 +152,7 @@ struct plan_node {
             int n;
             int table; // by plan_finish: the table whose rows hold this state, or -1
         } aggregate;
-        struct { // n == 0: columns by name
+        struct {              // n == 0: columns by name
             int table;        // index into plan.tables, or -1 and
             const char *name; // the table's name: found, or made for an aggregate, by plan_finish
             struct plan_field *columns;
@@ -167,14 +167,14 @@ struct plan_node {
         } to;
     };
     // --- by plan_finish ---
-    const char *id;           // from[telemetry]/by/aggregate: names its state; unique in the plan
+    const char *id; // from[telemetry]/by/aggregate: names its state; unique in the plan
     // Field plan of the value that reaches this node (of a source: of its records). All expressions
     // of the node are compiled against it, and the engine hands process() events whose view has it.
     struct fieldplan *fields;
     // Of the value it emits on OUT_MAIN and OUT_FINAL: its own behind a new value (source, select,
     // set, map, match, aggregate), else the same as fields. OUT_LATE passes the input's value on.
     struct fieldplan *out_fields;
-    bool owns_fields, owns_out; // which of the two plan_free frees here
+    bool owns_fields, owns_out;         // which of the two plan_free frees here
     struct plan_input *outs[OUT_PORTS]; // who reads each port, in file order (port field unused)
     int n_outs[OUT_PORTS];
     const char **key_names; // names of the parts of the key that reaches this node
@@ -296,6 +296,9 @@ int plan_expr_eval(const struct plan_expr *x, const struct expr_env *env, struct
 // The plan as JSON (stored in _leat_meta, shown by explain --json), and as the tree `leat explain`
 // prints.
 void plan_write_json(const struct plan *p, struct buf *out);
+// What reading needs of a stored plan: tables, views, queries; no operators. LEAT_EDECODE,
+// LEAT_ECORRUPT.
+int plan_read_json(struct plan **out, struct bytes json, struct err *e) LEAT_CHECKED;
 void plan_explain(const struct plan *p, struct buf *out);
 
 #endif

@@ -20,9 +20,9 @@ struct publisher_ops {
     int (*topic)(struct publisher *p, const char *topic, struct publisher_topic *out,
                  struct err *e);
     // Appends one batch (built with the job's producer id and sequence). *end: the offset behind
-    // its last record; it is durable once durable() >= *end. A repeat succeeds with the original's end. LEAT_EFORK: the log holds
-    // other content under this sequence. LEAT_ENOSPC, LEAT_EBUSY: try again later. LEAT_ENOTFOUND:
-    // the topic id is gone.
+    // its last record; it is durable once durable() >= *end. A repeat succeeds with the original's
+    // end. LEAT_EFORK: the log holds other content under this sequence. LEAT_ENOSPC, LEAT_EBUSY:
+    // try again later. LEAT_ENOTFOUND: the topic id is gone.
     int (*append)(struct publisher *p, const char *topic, struct uuid id, int32_t partition,
                   struct bytes batch, int64_t *end, struct err *e);
     // First offset not yet durable.

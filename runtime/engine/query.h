@@ -34,6 +34,8 @@ struct query_ops {
     // LEAT_EINVAL: a parameter is missing, unknown or not of its type. LEAT_ETIMEDOUT. LEAT_ESQL.
     int (*run)(struct query_reader *r, const struct query_request *q, struct arena *a,
                struct query_answer *out, struct err *e);
+    // The plan whose named queries `run` takes.
+    const struct plan *(*plan)(struct query_reader *r);
     // 1 when the record at each offset of `position` has been committed, 0 not yet, LEAT_EINVAL if
     // it does not parse.
     int (*reached)(struct query_reader *r, struct bytes position, struct err *e);
