@@ -37,9 +37,11 @@ int jf_error(struct jobfile *jf, int rc, struct err *e)
         return rc;
     if (stops && jf->broken.code == 0)
         err_set(&jf->broken, rc, "%s", e != NULL ? e->text : err_name(rc));
-    if (jf->in_step && !machine && !db_in_transaction(jf->db))
-        return err_wrap(e, err_set(e, LEAT_ESTOPPED, "%s", e != NULL ? e->text : err_name(rc)),
-                        "the error ended the step's transaction");
+    if (jf->in_step && !machine && !db_in_transaction(jf->db)) {
+        if (e != NULL)
+            e->code = LEAT_ESTOPPED; // the sentence stays
+        return err_wrap(e, LEAT_ESTOPPED, "this error ended the step's transaction");
+    }
     return rc;
 }
 

@@ -385,6 +385,30 @@ static void sql_reads_and_writes_the_jobs_tables(void **state)
     ok(fx, sql(fx, "select 1", NULL, &rows));
 }
 
+static void ended_transaction_is_noticed(void **state)
+{
+    // An error that ends the step's transaction stops the step, whatever class it has, and nothing
+    // can be written after it.
+    struct fixture *fx = *state;
+    struct value rows, cells[] = {text("c1"), text("Ann")};
+
+    open_memory(fx);
+    ok(fx, db_exec(jobfile_of(fx->s)->db,
+                   "DROP TABLE customers;"
+                   "CREATE TABLE customers (id TEXT PRIMARY KEY ON CONFLICT ROLLBACK, name TEXT)",
+                   &fx->e));
+    begin(fx);
+    ok(fx, sql(fx, "insert into customers (id, name) values ('c1', 'x')", NULL, &rows));
+    assert_int_equal(sql(fx, "insert into customers (id, name) values ('c1', 'x')", NULL, &rows),
+                     LEAT_ESTOPPED);
+    assert_int_equal(fx->e.code, LEAT_ESTOPPED);
+    assert_non_null(strstr(fx->e.text, "ended the step's transaction: UNIQUE"));
+    assert_int_equal(run(fx, action(fx, CUSTOMERS, VERB_INSERT, "id,name"), NONE, cells),
+                     LEAT_ESTOPPED);
+    assert_int_equal(commit_to(fx, 1), LEAT_ESTOPPED);
+    assert_int_equal(ask(fx, "SELECT count(*) FROM customers"), 0);
+}
+
 static void full_disk_in_a_verb(void **state)
 {
     // A disk that fills up in the middle of a verb is the machine's error, and leaves nothing of
@@ -469,6 +493,7 @@ const struct CMUnitTest rows_tests[] = {
     T(shapes_are_checked),
     T(verbs_need_a_step),
     T(sql_reads_and_writes_the_jobs_tables),
+    T(ended_transaction_is_noticed),
     T(full_disk_in_a_verb),
     T(memory_fails_anywhere),
 };
