@@ -24,6 +24,7 @@
 #include "scripts/host/host.h"
 
 #define TAKE_ITEMS_MAX 1000000
+#define SMALL_OBJECT_MAX 16
 
 static const char null_tag;
 
@@ -41,13 +42,20 @@ void *value_null(void)
 
 static void take_any(struct take *t, int i, struct value *out);
 
+static void check_budget(const struct take *t)
+{
+    if (t->items > TAKE_ITEMS_MAX)
+        host_raise_class(t->L, LEAT_ETYPE, "a value has more than %d parts", TAKE_ITEMS_MAX);
+    if (t->bytes > TEXT_BYTES_MAX)
+        host_raise_class(t->L, LEAT_ETYPE, "a value is larger than %d bytes", TEXT_BYTES_MAX);
+}
+
 static void take_text(struct take *t, int i, struct value *out)
 {
     struct bytes s = lua_bytes(t->L, i);
 
     t->bytes += s.n;
-    if (t->bytes > TEXT_BYTES_MAX)
-        host_raise_class(t->L, LEAT_ETYPE, "a value is larger than %d bytes", TEXT_BYTES_MAX);
+    check_budget(t);
     out->type = bytes_is_utf8(s) ? VALUE_TEXT : VALUE_BYTES;
     out->s = arena_copy(t->arena, s);
 }
@@ -93,6 +101,58 @@ static void take_object(struct take *t, int i, int keys, size_t n, struct value 
     *out = (struct value){.type = VALUE_OBJECT, .object = o};
 }
 
+struct member {
+    struct bytes name; // Lua's, until copied
+    struct value value;
+};
+
+// Decided before a member is looked at: taking members twice, level by level, would double the work
+// with each level of nesting.
+static bool is_small_object(lua_State *L, int i)
+{
+    size_t n = 0;
+
+    lua_pushnil(L);
+    for (; lua_next(L, i) != 0; n++) {
+        lua_pop(L, 1);
+        if (n == SMALL_OBJECT_MAX || lua_type(L, -1) != LUA_TSTRING) {
+            lua_pop(L, 1);
+            return false;
+        }
+    }
+    return n > 0;
+}
+
+// Without a table of keys: members go into their place as they come.
+static void take_small_object(struct take *t, int i, struct value *out)
+{
+    struct member m[SMALL_OBJECT_MAX];
+    struct value_object *o;
+    size_t n = 0, k;
+
+    lua_pushnil(t->L);
+    for (; lua_next(t->L, i) != 0; n++) { // [.., key, value]
+        struct member x = {0};
+        x.name = lua_bytes(t->L, -2);
+        take_any(t, lua_gettop(t->L), &x.value);
+        for (k = n; k > 0 && bytes_cmp(x.name, m[k - 1].name) < 0; k--)
+            m[k] = m[k - 1];
+        m[k] = x;
+        lua_pop(t->L, 1);
+    }
+    o = arena_alloc(t->arena, sizeof(*o));
+    o->n = n;
+    o->names = arena_alloc(t->arena, n * sizeof(*o->names));
+    o->values = arena_alloc(t->arena, n * sizeof(*o->values));
+    for (k = 0; k < n; k++) {
+        o->names[k] = arena_copy(t->arena, m[k].name);
+        o->values[k] = m[k].value;
+        t->bytes += m[k].name.n;
+    }
+    t->items += n;
+    *out = (struct value){.type = VALUE_OBJECT, .object = o};
+}
+
 static bool is_marked_array(lua_State *L, int i)
 {
     bool marked;
@@ -116,13 +176,18 @@ static void take_table(struct take *t, int i, struct value *out)
     lua_pushvalue(L, i);
     i = lua_gettop(L);
     freeze_see_through(L, i);
+    check_budget(t);
     marked = is_marked_array(L, i);
+    if (!marked && is_small_object(L, i)) {
+        take_small_object(t, i, out);
+        lua_settop(L, i - 1);
+        return;
+    }
     lib_ordered_keys(L, i);
     keys = lua_gettop(L); // [.., t, keys]
     n = lua_rawlen(L, keys);
     t->items += n;
-    if (t->items > TAKE_ITEMS_MAX)
-        host_raise_class(L, LEAT_ETYPE, "a value has more than %d parts", TAKE_ITEMS_MAX);
+    check_budget(t);
     // Keys come in order: integers first. 1..n exactly makes a list.
     if (n > 0 && lua_rawgeti(L, keys, (lua_Integer)n) == LUA_TNUMBER) {
         bool list = lua_tointeger(L, -1) == (lua_Integer)n;

@@ -36,6 +36,17 @@ static struct lua_view *to_view(lua_State *L, int i)
     return v;
 }
 
+// The view a metamethod is called for. Its metatable is out of the job's reach, so nothing else can
+// be the first argument.
+static struct lua_view *self_view(lua_State *L)
+{
+    struct lua_view *v = lua_touserdata(L, 1);
+
+    if (v->generation != host_of(L)->generation)
+        luaL_error(L, "this record is over: a value of it was kept longer than its call");
+    return v;
+}
+
 static struct lua_view *new_view(lua_State *L)
 {
     struct lua_view *v = lua_newuserdatauv(L, sizeof(*v), 0);
@@ -98,7 +109,7 @@ static void view_get(lua_State *L, struct lua_view *v, struct bytes name, struct
 
 static int view_index(lua_State *L)
 {
-    struct lua_view *v = to_view(L, 1);
+    struct lua_view *v = self_view(L);
     struct value out = VALUE_OF_MISSING;
     struct err e = {0};
 
@@ -121,7 +132,7 @@ static int view_newindex(lua_State *L)
 
 static int view_len(lua_State *L)
 {
-    struct lua_view *v = to_view(L, 1);
+    struct lua_view *v = self_view(L);
 
     if (!value_is_array(&v->value))
         return luaL_error(L, "attempt to get the length of an object; only lists have one");
@@ -131,7 +142,7 @@ static int view_len(lua_State *L)
 
 static int view_tostring(lua_State *L)
 {
-    struct lua_view *v = to_view(L, 1);
+    struct lua_view *v = self_view(L);
     struct buf out = BUF_EMPTY;
     struct err e = {0};
     int rc = value_write_json(&v->value, &out, &e);

@@ -225,6 +225,20 @@ static void test_library_and_values(void **state)
     }
 }
 
+// A value is taken once per level, whatever its size: deep and wide ones cost what they hold.
+static void test_deep_values(void **state)
+{
+    struct fixture *fx = *state;
+
+    assert_int_equal(given_function(fx, "local function nest(d) local t = {} "
+                                        "for i = 1, 17 do t['k' .. i] = i end "
+                                        "if d > 0 then t.k9 = nest(d - 1) end return t end "
+                                        "return nest(50)"),
+                     0);
+    assert_int_equal(when_called(fx, "{}"), 0);
+    assert_int_equal(fx->call.result.object->n, 17);
+}
+
 // An error of a function names the job's file and line, and ctx:retry keeps its class.
 static void test_error_classes(void **state)
 {
@@ -291,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_time_is_per_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deterministic, setup, teardown),
         cmocka_unit_test_setup_teardown(test_error_classes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deep_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_emit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_allocation_fails_once, setup, teardown),
     };
