@@ -240,6 +240,29 @@ void job_status(struct job *j, struct job_status *out)
     pthread_mutex_unlock(&j->lock);
 }
 
+// --- what a person decides ---
+
+int job_parked(struct job *j, int64_t id, enum job_parked what, int64_t now, struct err *e)
+{
+    struct store_commit c = {.now = now};
+    struct err second;
+    int64_t commit_id;
+    int rc = j->ready ? 0 : get_ready(j, e);
+
+    if (rc == 0)
+        rc = j->store->ops->begin(j->store, now, e);
+    if (rc != 0)
+        return rc;
+    rc = parking_decided(&j->parking, id, what == JOB_PARKED_SKIP, now, e);
+    if (rc == 0)
+        rc = j->store->ops->commit(j->store, &c, &commit_id, e);
+    if (rc != 0 && job_abort(j, &second) != 0)
+        return err_wrap(e, rc, "%s", second.text);
+    if (rc == 0 && j->state == JOB_STOPPED)
+        j->state = JOB_RUNNING; // the next turn finds out whether that helped
+    return rc;
+}
+
 // --- turns ---
 
 static int stop(struct job *j, int rc, const struct err *e)

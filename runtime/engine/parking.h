@@ -66,6 +66,10 @@ struct parking_again {
 // Every retry that is due, and behind each that is cured its followers, in order.
 int parking_retry(struct parking *p, const struct parking_again *again, struct err *e) LEAT_CHECKED;
 
+// Inside a step: makes the row due now, or removes it and makes the one behind it due.
+int parking_decided(struct parking *p, int64_t id, bool skip, int64_t now,
+                    struct err *e) LEAT_CHECKED;
+
 // Cuts at a character's end and replaces what is not UTF-8.
 size_t parking_clean_text(const char *in, size_t n, char *out, size_t cap);
 

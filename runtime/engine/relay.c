@@ -305,8 +305,6 @@ int relay_mark(struct relay *r, struct err *e)
 
         if (d->durable <= d->marked)
             continue;
-        if (failpoint("before_mark") != 0)
-            return err_set(e, LEAT_ESTOPPED, "failpoint before_mark");
         rc = r->store->ops->outbox_mark(r->store, d->id, d->partition, d->durable, e);
         if (rc != 0)
             return rc;

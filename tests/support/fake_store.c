@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 
@@ -242,6 +243,8 @@ static int store_outbox_mark(struct store *st, struct uuid id, int32_t partition
     size_t n = 0;
     int rc = fault(s, "outbox_mark", e);
 
+    if (failpoint("before_mark") != 0)
+        return err_set(e, LEAT_ECANCELED, "failpoint before_mark");
     if (rc != 0)
         return rc;
     mark_of(s, id, partition)->marked = seq;

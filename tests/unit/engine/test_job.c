@@ -283,6 +283,31 @@ static void test_merge(void **state)
     rig_stop(&r);
 }
 
+// A person may try a parked record again or drop it; those behind it then run, in order.
+static void test_decided(void **state)
+{
+    struct rig *r = *state;
+    struct job *j;
+
+    rig_start(r, 1);
+    j = driver_job(r->d);
+    rig_send(r, "in", 0, "a", "{\"n\":1,\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "a", "{\"n\":2}");
+    rig_send(r, "in", 0, "a", "{\"n\":3}");
+    rig_run(r);
+    assert_int_equal(job_parked(j, 9, JOB_PARKED_RETRY, driver_now(r->d), &r->err), LEAT_ENOTFOUND);
+    assert_int_equal(job_parked(j, 2, JOB_PARKED_SKIP, driver_now(r->d), &r->err), LEAT_EINVAL);
+    assert_int_equal(job_parked(j, 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "a:lua a:sequence a:sequence"); // it still fails
+    assert_int_equal(job_parked(j, 1, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "");
+    rig_send(r, "in", 0, "a", "{\"n\":4}");
+    rig_run(r);
+    rig_expect(r, "out", "{\"n\":2} {\"n\":3} {\"n\":4}");
+}
+
 // A clock ticks at multiples of its interval; ticks missed while the job was down collapse into
 // one.
 static void test_every(void **state)
@@ -345,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_store_faults),
         cmocka_unit_test_setup_teardown(test_topics, given_user, after),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test_setup_teardown(test_decided, given_user, after),
         cmocka_unit_test(test_every),
         cmocka_unit_test(test_streams_meet),
     };

@@ -163,11 +163,50 @@ static void test_guilty_record(void **state)
     stop(&r);
 }
 
+static int fail_first(void *arg, struct fn_call *c, struct err *e)
+{
+    int *tries = arg;
+
+    return plan_build_int(c, "n") == 2 && (*tries)++ < 2 ? err_set(e, LEAT_EMISSING, "not here yet")
+                                                         : 0;
+}
+
+// A record born when a window closes fails by itself: it is parked at the operator that made it,
+// the other windows go out, the clock tries it again, and no window closes twice.
+static void test_born(void **state)
+{
+    struct rig r = {.plan = plan_build("born")};
+    int n = plan_build_source(r.plan, "in", "ts"), tries = 0;
+    struct job_status s;
+
+    (void)state;
+    n = plan_build_count(r.plan, plan_build_by(r.plan, n, "a"), WINDOW_TUMBLING, 60000);
+    n = plan_build_map(r.plan, n, fail_first, &tries);
+    r.plan->nodes[n].inputs[0].port = OUT_FINAL;
+    (void)plan_build_to(r.plan, n, OUT_MAIN, "closed");
+    start(&r);
+    send(&r, "in", NULL, "{\"a\":\"x\",\"ts\":\"2026-01-01T00:00:10Z\"}");
+    send(&r, "in", NULL, "{\"a\":\"x\",\"ts\":\"2026-01-01T00:00:11Z\"}");
+    send(&r, "in", NULL, "{\"a\":\"y\",\"ts\":\"2026-01-01T00:00:12Z\"}");
+    send(&r, "in", NULL, "{\"a\":\"z\",\"ts\":\"2026-01-01T00:01:00Z\"}");
+    expect(&r, "closed",
+           "{\"a\":\"y\",\"window_start\":1767225600000,\"window_end\":1767225660000,\"n\":1}");
+    assert_int_equal(driver_restart(r.d, &r.err), 0);
+    advance(&r, 11000);
+    expect(&r, "closed",
+           "{\"a\":\"x\",\"window_start\":1767225600000,\"window_end\":1767225660000,\"n\":2}");
+    assert_int_equal(tries, 3);
+    job_status(driver_job(r.d), &s);
+    assert_int_equal(s.parked, 0);
+    stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_guilty_record),
+        cmocka_unit_test(test_born),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
