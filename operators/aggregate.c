@@ -66,6 +66,7 @@ static int open_functions(struct aggregate *g, struct err *e)
         if (!a->has_arg && a->kind != AGG_COUNT)
             return err_set(e, LEAT_EINVAL, "%.*s: %s needs an expression", BYTES_FMT(a->name),
                            agg_kind_name(a->kind));
+        g->args[i] = value_bool(true); // what count without an argument counts
         g->at[i] = at;
         at += g->types[i]->size;
         drops = drops || g->types[i]->drop != NULL;
@@ -400,7 +401,6 @@ static int eval_args(struct aggregate *g, struct event *ev, struct err *e)
         const struct plan_aggregate *a = &node->aggregate.aggs[i];
         int rc;
 
-        g->args[i] = value_bool(true);
         if (!a->has_arg)
             continue;
         rc = operator_eval(&g->op, &a->arg, ev, &g->args[i], e);
@@ -511,11 +511,13 @@ static int count_windows(struct aggregate *g, int64_t first, int64_t last, struc
     uint64_t hash;
     int rc = encode_key(g, ev, &parts, e);
 
-    if (rc == 0)
-        rc = eval_args(g, ev, e);
     if (rc < 0)
         return rc;
     hash = aggregate_hash(buf_bytes(&g->key));
+    groups_prefetch(&g->groups, hash); // while the arguments are computed
+    rc = eval_args(g, ev, e);
+    if (rc < 0)
+        return rc;
     if (first == last)
         return count_into(g, first, hash, parts, ev, e);
     for (int64_t start = first; start <= last && rc == 0; start += g->window->every_ms)

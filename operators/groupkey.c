@@ -64,21 +64,34 @@ static void put_decimal(struct buf *out, int64_t i, int scale)
     put_number(out, d, i, scale == 0 ? KIND_INT : KIND_DECIMAL + scale);
 }
 
+// Rare: every 00 becomes 00 FF.
+static size_t put_escaped(uint8_t *to, struct bytes s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        to[n++] = s.p[i];
+        if (s.p[i] == 0)
+            to[n++] = 0xff;
+    }
+    return n;
+}
+
 static void put_run(struct buf *out, int tag, struct bytes s)
 {
-    static const uint8_t end[] = {0, 1};
+    uint8_t *p;
+    size_t n = s.n;
 
-    buf_append_byte(out, (uint8_t)tag);
-    while (s.n > 0) {
-        const uint8_t *zero = memchr(s.p, 0, s.n);
-        size_t n = zero != NULL ? (size_t)(zero - s.p) + 1 : s.n;
-
-        buf_append(out, s.p, n);
-        if (zero != NULL)
-            buf_append_byte(out, 0xff);
-        s = bytes_of(s.p + n, s.n - n);
-    }
-    buf_append(out, end, sizeof(end));
+    buf_reserve(out, 2 * s.n + 3);
+    p = out->p + out->n;
+    p[0] = (uint8_t)tag;
+    if (n > 0 && memchr(s.p, 0, n) != NULL)
+        n = put_escaped(p + 1, s);
+    else if (n > 0)
+        memcpy(p + 1, s.p, n);
+    p[n + 1] = 0;
+    p[n + 2] = 1;
+    out->n += n + 3;
 }
 
 int group_key_encode(struct buf *out, const struct value *parts, int n, struct err *e)

@@ -83,6 +83,13 @@ struct group_window *groups_window_add(struct groups *gs, int64_t start, bool co
 struct group_window *groups_window_take_first(struct groups *gs);
 void groups_window_free(struct groups *gs, struct group_window *w);
 
+// Starts to load where the key would be in the window used last.
+static inline void groups_prefetch(const struct groups *gs, uint64_t hash)
+{
+    if (gs->hot != NULL && gs->hot->cap > 0)
+        __builtin_prefetch(&gs->hot->slots[hash & (gs->hot->cap - 1)]);
+}
+
 struct group *group_find(const struct group_window *w, struct bytes key, uint64_t hash); // or NULL
 // A new group with empty accumulators. The key is copied.
 struct group *group_add(struct groups *gs, struct group_window *w, struct bytes key,

@@ -61,6 +61,10 @@ int window_of(const struct plan_window *w, int64_t t, int64_t *first, int64_t *l
         return err_set(e, LEAT_ETIME, "the event time %lld ms is outside of the years 1 to 9999",
                        (long long)t);
     *last = floor_to(t, w->every_ms);
+    if (w->every_ms == w->size_ms) {
+        *first = *last;
+        return 0;
+    }
     *first = floor_to(t - w->size_ms, w->every_ms) + w->every_ms;
     return 0;
 }
