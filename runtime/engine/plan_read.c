@@ -77,7 +77,7 @@ static int fill_index(struct plan_reader *r, const struct value *from, void *ite
 static int fill_table(struct plan_reader *r, const struct value *from, void *item, struct err *e)
 {
     struct plan_table *t = item;
-    void *indexes;
+    void *indexes = NULL;
     int rc;
 
     t->name = text_of(r, from, "name");
@@ -125,7 +125,7 @@ static int fill_param(struct plan_reader *r, const struct value *from, void *ite
 static int fill_query(struct plan_reader *r, const struct value *from, void *item, struct err *e)
 {
     struct plan_query *q = item;
-    void *params;
+    void *params = NULL;
     int rc;
 
     q->name = text_of(r, from, "name");
