@@ -163,7 +163,7 @@ static int publisher_append(struct publisher *p, const char *topic, struct uuid 
     struct embedded *em = of_publisher(p);
     struct append_result result;
     struct batch_header h;
-    struct partition *part;
+    struct partition *part = NULL;
     int rc = publisher_partition(em, topic, id, partition, &part, e);
 
     if (rc != 0)
@@ -181,7 +181,7 @@ static int publisher_append(struct publisher *p, const char *topic, struct uuid 
 static int publisher_durable(struct publisher *p, const char *topic, struct uuid id,
                              int32_t partition, int64_t *offset, struct err *e)
 {
-    struct partition *part;
+    struct partition *part = NULL;
     int rc = publisher_partition(of_publisher(p), topic, id, partition, &part, e);
 
     if (rc == 0)

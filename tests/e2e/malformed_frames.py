@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.raw_kafka import (  # noqa: E402
     API_VERSIONS, FETCH, HEARTBEAT, METADATA, PRODUCE, batch, i8, i16, i32, produce_body, request,
     string)
-from tests.support.server import Server  # noqa: E402
+from tests.support.server import Server, main  # noqa: E402
 
 SEED = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else time.time_ns()
 
@@ -40,7 +40,7 @@ class MalformedFrames(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.__exit__()
+        cls.server.close()
 
     def setUp(self):
         with self.server.connect() as c:
@@ -176,4 +176,4 @@ class MalformedFrames(unittest.TestCase):
 
 if __name__ == "__main__":
     print(f"seed {SEED}", file=sys.stderr)
-    unittest.main()
+    main()

@@ -1,26 +1,32 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """librdkafka through confluent_kafka: idempotence, groups, administration."""
+import sys
 import time
+from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from server import ServerTest, main
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import ServerTest, main  # noqa: E402
 
 
 class Confluent(ServerTest):
     def producer(self, **more):
-        return Producer({"bootstrap.servers": self.server.address, "linger.ms": 5, **more})
+        return Producer({"bootstrap.servers": self.server.address, "log_level": 0,
+                         "linger.ms": 5, **more})
 
     def consumer(self, group, **more):
-        return Consumer({"bootstrap.servers": self.server.address, "group.id": group,
+        return Consumer({"bootstrap.servers": self.server.address, "log_level": 0,
+                         "group.id": group,
                          "auto.offset.reset": "earliest",
                          "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
                          "enable.auto.commit": False, **more})
 
     def admin(self):
-        return AdminClient({"bootstrap.servers": self.server.address})
+        return AdminClient({"bootstrap.servers": self.server.address, "log_level": 0})
 
     def create(self, topic, partitions=1, config=None):
         admin = self.admin()  # must outlive its futures
@@ -83,7 +89,7 @@ class Confluent(ServerTest):
         self.assertEqual(len(self.read([c], 100)), 100)
         c.commit(asynchronous=False)
         c.close()
-        self.server.stop()
+        self.server.terminate()
         self.server.start()
         self.produce("restart", 10, 2)
         c = self.consumer("r")
@@ -98,7 +104,7 @@ class Confluent(ServerTest):
         c.subscribe(["outlive"])
         self.produce("outlive", 10)
         self.assertEqual(len(self.read([c], 10)), 10)
-        self.server.stop()
+        self.server.terminate()
         self.server.start()
         self.produce("outlive", 10)
         self.assertEqual(len(self.read([c], 10)), 10)

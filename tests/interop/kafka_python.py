@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """kafka-python 2.0.2: the oldest versions that are served (Fetch 4, Metadata 1, JoinGroup 2)."""
 import threading
+import sys
 import time
+from pathlib import Path
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from server import ServerTest, main
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import ServerTest, main  # noqa: E402
 
 
 class KafkaPython(ServerTest):
@@ -68,7 +72,7 @@ class KafkaPython(ServerTest):
         self.assertEqual(len([m for m, _ in zip(c, range(100))]), 100)
         c.commit()
         c.close()
-        self.server.stop()
+        self.server.terminate()
         self.server.start()
         c = self.consumer("kept", group_id="kept", consumer_timeout_ms=3000)
         self.assertEqual([m.value for m in c], [])

@@ -3,8 +3,13 @@
 """kcat (librdkafka) against the server."""
 import signal
 import subprocess
+import sys
+import threading
+from pathlib import Path
 
-from server import ServerTest, main
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import ServerTest, main, until  # noqa: E402
 
 
 class Kcat(ServerTest):
@@ -23,7 +28,7 @@ class Kcat(ServerTest):
     def test_records_survive_kill_9(self):
         lines = "".join(f"{i}\n" for i in range(1000))
         self.kcat("-P", "-t", "killed", "-p", "0", "-X", "acks=all", stdin=lines)
-        self.server.stop(signal.SIGKILL)
+        self.server.kill()
         self.server.start()
         self.assertEqual(self.kcat("-C", "-t", "killed", "-p", "0", "-e", "-q"), lines)
 
@@ -52,6 +57,54 @@ class Kcat(ServerTest):
             self.kcat("-P", "-t", "grouped", "-p", str(p), stdin=mine)
         out = self.kcat("-G", "readers", "-X", "auto.offset.reset=earliest", "-e", "-q", "grouped")
         self.assertEqual(sorted(out.split(), key=int), lines)
+
+    def test_two_members_share_six_partitions(self):
+        lines = [f"{i}" for i in range(6000)]
+        for p in range(6):
+            mine = "".join(f"{x}\n" for x in lines[p::6])
+            self.kcat("-P", "-t", "halves", "-p", str(p), stdin=mine)
+        command = ["kcat", "-b", self.server.address, "-G", "pair", "-u", "-f", "%p %s\n",
+                   "-X", "auto.offset.reset=earliest", "-X", "auto.commit.interval.ms=100",
+                   "-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=300", "halves"]
+        members = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    text=True) for _ in range(2)]
+        said = [[], []]
+        readers = [threading.Thread(target=said[i].extend, args=(members[i].stderr,))
+                   for i in range(2)]
+        out = [[], []]
+        readers += [threading.Thread(target=out[i].extend, args=(members[i].stdout,))
+                    for i in range(2)]
+        for r in readers:
+            r.start()
+        # kcat tells after each rebalance: "% Group pair rebalanced (...): assigned: halves [0], ..."
+        until(lambda: f"each member has three partitions: {said}",
+              lambda: all(s and s[-1].count("halves [") == 3 for s in said))
+        until("everything was read", lambda: len({x for o in out for x in o}) == 6000)
+        for p in range(6):
+            self.kcat("-P", "-t", "halves", "-p", str(p), stdin=f"late-{p}\n")
+        until("the late ones were read", lambda: len({x for o in out for x in o}) == 6006)
+        for m in members:
+            m.send_signal(signal.SIGTERM)
+            m.wait(30)
+        for r in readers:
+            r.join()
+        late = [{x.split()[0] for x in o if "late" in x} for o in out]
+        self.assertEqual([len(x) for x in late], [3, 3])
+        self.assertEqual(late[0] & late[1], set())
+
+    def test_a_groups_offsets_survive_a_restart(self):
+        def read():
+            return self.kcat("-G", "kept", "-X", "auto.offset.reset=earliest", "-e", "-q", "kept")
+        self.kcat("-P", "-t", "kept", "-p", "0", stdin="a\nb\n")
+        self.assertEqual(read(), "a\nb\n")
+        self.server.terminate()
+        self.server.start()
+        self.kcat("-P", "-t", "kept", "-p", "0", stdin="c\n")
+        self.assertEqual(read(), "c\n")
+        self.server.kill()
+        self.server.start()
+        self.kcat("-P", "-t", "kept", "-p", "0", stdin="d\n")
+        self.assertEqual(read(), "d\n")
 
 
 if __name__ == "__main__":

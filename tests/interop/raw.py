@@ -4,9 +4,13 @@
 import random
 import socket
 import struct
+import sys
 import time
+from pathlib import Path
 
-from server import ServerTest, main
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import Server, ServerTest, main  # noqa: E402
 
 
 def crc32c(data):
@@ -54,7 +58,7 @@ class Raw(ServerTest):
     def setUp(self):
         if hasattr(self, "s"):
             self.s.close()
-        self.s = socket.create_connection(("127.0.0.1", self.server.port), 10)
+        self.s = socket.create_connection(("127.0.0.1", self.server.kafka_port), 10)
         self.correlation = 0
 
     def tearDown(self):
@@ -135,7 +139,7 @@ class Raw(ServerTest):
         self.create("cut")
         request = self.frame(0, 3, self.produce_body("cut", batch([b"x" * 20])))
         for n in range(0, len(request), 3):
-            with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+            with socket.create_connection(("127.0.0.1", self.server.kafka_port)) as s:
                 s.sendall(request[:n])
         self.assertEqual(self.end("cut"), 0)
         for n in range(1, len(request), 7):
@@ -247,7 +251,7 @@ class Raw(ServerTest):
     def test_a_closed_long_poll_is_forgotten(self):
         self.create("gone")
         for _ in range(20):
-            with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+            with socket.create_connection(("127.0.0.1", self.server.kafka_port)) as s:
                 s.sendall(self.frame(1, 4, self.fetch_body("gone", 60000)))
                 time.sleep(0.005)
         self.assertEqual(self.produce("gone", batch([b"v"])), (0, 0))
@@ -258,13 +262,9 @@ class Raw(ServerTest):
 
     def test_a_second_server_is_refused(self):
         """Case 149."""
-        import os
-        import subprocess
-        from server import DEFAULT
-        command = os.environ.get("LEAT", DEFAULT).format(data=self.server.data, port=0).split()
-        second = subprocess.run(command, capture_output=True, text=True, timeout=10)
-        self.assertNotEqual(second.returncode, 0)
-        self.assertIn("in use by another", second.stderr)
+        second = Server(data=self.server.data)
+        self.assertIn("in use by another", second.refused(10))
+        second.close()
 
 
 if __name__ == "__main__":
