@@ -130,7 +130,8 @@ static int into_prepare(struct into *in, struct err *e)
     struct table_shape put = {.table = in->op.node->into.table,
                               .verb = VERB_PUT,
                               .columns = in->names,
-                              .n_cells = in->n};
+                              .n_cells = in->n,
+                              .replaces = in->changelog};
     struct table_shape del = {.table = in->op.node->into.table,
                               .verb = VERB_DELETE,
                               .key_columns = in->primary,
@@ -232,9 +233,6 @@ static int changelog_process(struct into *in, struct event *ev, struct err *e)
     rc = into_eval(in, ev, e);
     if (rc < 0)
         return rc;
-    for (int i = 0; i < in->n; i++)
-        if (in->cells[i].type == VALUE_MISSING)
-            in->cells[i] = VALUE_OF_NULL;
     for (int i = 0; i < in->n_primary; i++)
         in->cells[in->primary_cell[i]] = key[i];
     return t->ops->run(in->put, NULL, in->cells, NULL, e);

@@ -36,6 +36,7 @@ struct table_action {
     struct jobfile *jf;
     const struct jobtable *t;
     enum table_verb verb;
+    bool replaces;
     const struct column **cells;
     int n_cells;
     const struct column **key;
@@ -107,12 +108,16 @@ static void update_text(const struct table_action *a, const struct variant *v, s
     append_start(sql, "UPDATE OR ABORT ", a->t->name);
     for (int i = 0; i < a->n_cells; i++) {
         param += has(v, i);
-        if (!has(v, i) || (a->verb == VERB_PUT && in_key(a, a->cells[i])))
+        if ((!has(v, i) && !a->replaces) || (a->verb == VERB_PUT && in_key(a, a->cells[i])))
             continue;
         buf_append_str(sql, comma);
         comma = ", ";
         sql_append_name(sql, a->cells[i]->name);
         buf_append_str(sql, " = ");
+        if (!has(v, i)) {
+            buf_printf(sql, "(%s)", a->cells[i]->fallback ? a->cells[i]->fallback : "NULL");
+            continue;
+        }
         if (a->verb == VERB_ADD) {
             buf_append_str(sql, "coalesce(");
             sql_append_name(sql, a->cells[i]->name);
@@ -313,7 +318,10 @@ int rows_prepare(struct tables *tables, const struct table_shape *shape, struct 
 
     ASSERT(shape->table >= 0 && shape->table < jf->ddl.n_tables);
     a = heap_zalloc(sizeof *a);
-    *a = (struct table_action){.jf = jf, .t = &jf->ddl.tables[shape->table], .verb = shape->verb};
+    *a = (struct table_action){.jf = jf,
+                               .t = &jf->ddl.tables[shape->table],
+                               .verb = shape->verb,
+                               .replaces = shape->replaces};
     rc = set_cells(a, shape, e);
     if (rc == 0)
         rc = set_key(a, shape, e);

@@ -52,6 +52,7 @@ struct table_shape {
     int n_key;
     const struct bytes *columns;
     int n_cells;
+    bool replaces; // put: the cells are the whole row; MISSING puts a column back to its default
 };
 
 struct tables {

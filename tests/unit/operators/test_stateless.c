@@ -462,7 +462,7 @@ static void test_into_changelog(void **state)
 
     (void)state;
     opened(r);
-    expect_sent(r, "{\"id\":\"other\",\"a\":1}", KEY("42"), "put t id=42 a=1 b=null c=null\n");
+    expect_sent(r, "{\"id\":\"other\",\"a\":1}", KEY("42"), "put t id=42 a=1 b=- c=-\n");
     expect_sent(r, NULL, KEY("42"), "delete t [id]=42\n");
     expect_refused(r, "{}", KEY("x1"), LEAT_EKEY, "no integer");
     expect_refused(r, "{}", keyless, LEAT_EKEY, "without a key");
@@ -479,7 +479,7 @@ static void test_into_changelog_composite(void **state)
     (void)state;
     opened(r);
     expect_sent(r, "{\"b\":3}", (struct value){.type = VALUE_ARRAY, .array = &array},
-                "put t id=1 a=\"p\" b=3 c=null\n");
+                "put t id=1 a=\"p\" b=3 c=-\n");
     expect_refused(r, "{\"b\":3}", KEY("x"), LEAT_EKEY, "use :by");
     fake_free(r);
 }
