@@ -133,7 +133,7 @@ static int publisher_topic(struct publisher *p, const char *topic, struct publis
     int rc = broker_topic_info(b, bytes_str(topic), &info, e);
 
     if (rc == LEAT_ENOTFOUND) {
-        rc = broker_topic_create(b, bytes_str(topic), -1, e);
+        rc = broker_topic_create(b, bytes_str(topic), -1, NULL, 0, e);
         if (rc == 0 || rc == LEAT_EEXISTS)
             rc = broker_topic_info(b, bytes_str(topic), &info, e);
     }

@@ -264,7 +264,7 @@ static int csv_next(struct lines *l, struct bytes in, bool end, size_t *used, st
                     struct lines_record *out, struct err *e)
 {
     struct csv_row row = {l->cells, 0};
-    size_t n;
+    size_t n = 0;
 
     while (in.n > 0) {
         int rc = csv_row(in, end, a, &row, &n, e);

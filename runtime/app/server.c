@@ -7,7 +7,7 @@
 
 #include "runtime/app/metrics.h"
 #include "runtime/base/heap.h"
-#include "runtime/base/trace.h"
+#include "runtime/base/number.h"
 
 struct server {
     struct server_config config;
@@ -54,19 +54,58 @@ static int open_broker(struct server *s, struct err *e)
     return broker_open(&s->broker, &b, e);
 }
 
+// What the topic was asked to be, as settings by their Kafka names.
+static int topic_settings(const struct server_topic *t, char texts[2][NUMBER_TEXT_SIZE],
+                          struct broker_setting out[2])
+{
+    int n = 0;
+
+    if (t->retention_ms != 0) {
+        number_format_int(t->retention_ms, texts[n]);
+        out[n] = (struct broker_setting){"retention.ms", texts[n]};
+        n++;
+    }
+    if (t->retention_bytes != 0) {
+        number_format_int(t->retention_bytes, texts[n]);
+        out[n] = (struct broker_setting){"retention.bytes", texts[n]};
+        n++;
+    }
+    return n;
+}
+
+// A topic that is there must be what the settings say: nothing here changes one.
+static int check_topic(const struct server_topic *t, const struct broker_topic *is, struct err *e)
+{
+    if (is->n_partitions != t->n_partitions)
+        return err_set(e, LEAT_EINVAL,
+                       "topic %s has %d partitions, not %d; jobs depend on the number: give the "
+                       "number it has, or use another topic",
+                       t->name, is->n_partitions, t->n_partitions);
+    if ((t->retention_ms != 0 && is->config.retention_ms != t->retention_ms) ||
+        (t->retention_bytes != 0 && is->config.retention_bytes != t->retention_bytes))
+        return err_set(e, LEAT_EUNSUPPORTED,
+                       "topic %s exists with retention.ms=%lld and retention.bytes=%lld; changing "
+                       "settings of an existing topic is not supported yet",
+                       t->name, (long long)is->config.retention_ms,
+                       (long long)is->config.retention_bytes);
+    return 0;
+}
+
 static int make_topics(struct server *s, struct err *e)
 {
-    struct broker_topic info;
+    char texts[2][NUMBER_TEXT_SIZE];
+    struct broker_setting settings[2];
+    struct broker_topic is;
 
     for (size_t i = 0; i < s->config.n_topics; i++) {
         const struct server_topic *t = &s->config.topics[i];
-        int rc = broker_topic_info(s->broker, bytes_str(t->name), &info, e);
+        int n = topic_settings(t, texts, settings);
+        int rc = broker_topic_info(s->broker, bytes_str(t->name), &is, e);
         if (rc == LEAT_ENOTFOUND)
-            rc = broker_topic_create(s->broker, bytes_str(t->name), t->n_partitions, e);
-        else if (rc == 0 && info.n_partitions != t->n_partitions)
-            rc = err_set(e, LEAT_EINVAL,
-                         "topic %s has %d partitions, not %d; partitions cannot be changed here",
-                         t->name, info.n_partitions, t->n_partitions);
+            rc =
+                broker_topic_create(s->broker, bytes_str(t->name), t->n_partitions, settings, n, e);
+        else if (rc == 0)
+            rc = check_topic(t, &is, e);
         if (rc != 0)
             return rc;
     }

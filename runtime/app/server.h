@@ -17,6 +17,7 @@
 struct server_topic {
     const char *name;
     int32_t n_partitions;
+    int64_t retention_ms, retention_bytes; // -1: no limit; 0: the broker's default
 };
 
 struct server_config {

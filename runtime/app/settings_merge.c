@@ -71,8 +71,12 @@ static int apply_file(struct serve_settings *s, struct err *e)
     for (size_t i = 0; i < f->n_topics && rc == 0; i++) {
         if (s->config.n_topics == SERVE_TOPICS_MAX)
             return err_set(e, LEAT_ELOAD, "more than %d topics", SERVE_TOPICS_MAX);
-        s->topics[s->config.n_topics++] =
-            (struct server_topic){f->topics[i].name, f->topics[i].partitions};
+        const struct settings_topic *t = &f->topics[i];
+        if (t->compact)
+            return err_set(e, LEAT_ELOAD, "topic %s: compact topics are not supported yet",
+                           t->name);
+        s->topics[s->config.n_topics++] = (struct server_topic){
+            t->name, t->partitions > 0 ? t->partitions : 1, t->retention_ms, t->retention_bytes};
     }
     return rc;
 }

@@ -290,6 +290,7 @@ static void topic_copy(const struct topic *t, struct broker_topic *out)
     out->id = t->id;
     out->n_partitions = t->n_partitions;
     out->internal = t->internal;
+    out->config = t->config;
 }
 
 int broker_topic_info(struct broker *b, struct bytes name, struct broker_topic *out, struct err *e)
@@ -367,12 +368,22 @@ int broker_delete(struct broker *b, struct topic *t, struct err *e)
     return 0;
 }
 
-int broker_topic_create(struct broker *b, struct bytes name, int32_t n_partitions, struct err *e)
+int broker_topic_create(struct broker *b, struct bytes name, int32_t n_partitions,
+                        const struct broker_setting *settings, int n_settings, struct err *e)
 {
-    struct metadata_command c = {
-        .kind = METADATA_TOPIC_CREATE, .name = name, .n_partitions = n_partitions};
+    struct topic_setting *list = heap_alloc((size_t)n_settings * sizeof *list);
+    struct metadata_command c = {.kind = METADATA_TOPIC_CREATE,
+                                 .name = name,
+                                 .n_partitions = n_partitions,
+                                 .settings = list,
+                                 .n_settings = n_settings};
+    int rc;
 
-    return broker_create(b, &c, e);
+    for (int i = 0; i < n_settings; i++)
+        list[i] = (struct topic_setting){bytes_str(settings[i].name), bytes_str(settings[i].value)};
+    rc = broker_create(b, &c, e);
+    heap_free(list);
+    return rc;
 }
 
 int broker_partition(struct broker *b, struct bytes topic, int32_t partition, struct slot **out,

@@ -56,13 +56,21 @@ struct broker_topic {
     struct uuid id;
     int32_t n_partitions;
     bool internal;
+    struct topic_config config; // in force
+};
+
+// A setting of a topic by its Kafka name: "retention.ms", "604800000".
+struct broker_setting {
+    const char *name, *value;
 };
 
 // LEAT_ENOTFOUND.
 int broker_topic_info(struct broker *b, struct bytes name, struct broker_topic *out,
                       struct err *e) LEAT_CHECKED;
 // n_partitions -1: the default. LEAT_EEXISTS, LEAT_EINVAL (name), LEAT_ELIMIT.
+// LEAT_EINVAL for a setting that is unknown or out of range, too.
 int broker_topic_create(struct broker *b, struct bytes name, int32_t n_partitions,
+                        const struct broker_setting *settings, int n_settings,
                         struct err *e) LEAT_CHECKED;
 // In name order; a negative return of `each` stops and is passed on.
 int broker_topics(struct broker *b, int (*each)(void *arg, const struct broker_topic *t),

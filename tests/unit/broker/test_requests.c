@@ -621,8 +621,8 @@ static void topics_for_the_engine(void **state)
     struct slot *s;
 
     assert_int_equal(broker_topic_info(f->b, BYTES_LIT("e"), &t, NULL), LEAT_ENOTFOUND);
-    assert_int_equal(broker_topic_create(f->b, BYTES_LIT("e"), 2, NULL), 0);
-    assert_int_equal(broker_topic_create(f->b, BYTES_LIT("e"), 2, NULL), LEAT_EEXISTS);
+    assert_int_equal(broker_topic_create(f->b, BYTES_LIT("e"), 2, NULL, 0, NULL), 0);
+    assert_int_equal(broker_topic_create(f->b, BYTES_LIT("e"), 2, NULL, 0, NULL), LEAT_EEXISTS);
     assert_int_equal(broker_topic_info(f->b, BYTES_LIT("e"), &t, NULL), 0);
     assert_int_equal(t.n_partitions, 2);
     assert_int_equal(broker_partition(f->b, BYTES_LIT("e"), 2, &s, NULL), LEAT_ENOTFOUND);
