@@ -296,7 +296,7 @@ static int line_next(struct lines *l, struct bytes in, bool end, size_t *used, s
                      struct lines_record *out, struct err *e)
 {
     struct bytes line;
-    size_t n;
+    size_t n = 0;
     int rc;
 
     while (take_line(in, end, &line, &n)) {
