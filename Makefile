@@ -27,18 +27,22 @@ dev: packages-test
 
 crash: packages-test
 	@cmake --preset crash >/dev/null
-	@cmake --build --preset crash
+	@cmake --build --preset crash --target leat
 
 demo: release
 	@examples/demo
 
+# Everything from units to real clients under sanitizers, the campaigns on the optimised build, the
+# demo on the released one. What cannot run here (power cuts without root) says so.
 test: release dev crash
-	@ctest --test-dir build/dev --output-on-failure --no-tests=error
+	@ctest --test-dir build/dev -LE crash --output-on-failure --no-tests=error -j 2
+	@ctest --test-dir build/crash -L crash --output-on-failure --no-tests=error
+	@LEAT=build/leat /usr/bin/python3 tests/e2e/demo.py
 
 bench: release
 	@tests/bench/run
 
-check-long: dev crash
+check-long: crash
 	@tests/crash/long
 
 clean:

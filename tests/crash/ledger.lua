@@ -1,5 +1,7 @@
--- The job of the crash campaigns: every record is counted twice, natively and by a Lua function, and copied out.
--- After any crash both tables must equal the fold of the input, and the copy must hold each record once.
+-- SPDX-License-Identifier: Apache-2.0
+-- The job of the crash campaigns: every record is counted twice, natively and by a Lua function, and
+-- copied out. After any crash both tables must equal the fold of the input, and the copy must hold
+-- each record once.
 job "ledger" { version = 1 }
 
 local totals = table "totals" [[

@@ -76,7 +76,7 @@ class Kcat(ServerTest):
                     for i in range(2)]
         for r in readers:
             r.start()
-        # kcat tells after each rebalance: "% Group pair rebalanced (...): assigned: halves [0], ..."
+        # kcat tells after each rebalance: "% Group pair rebalanced (...): assigned: halves [0]"
         until(lambda: f"each member has three partitions: {said}",
               lambda: all(s and s[-1].count("halves [") == 3 for s in said))
         until("everything was read", lambda: len({x for o in out for x in o}) == 6000)
