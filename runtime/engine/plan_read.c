@@ -35,24 +35,30 @@ static bool flag_of(struct plan_reader *r, const struct value *object, const cha
     return value_member(object, bytes_str(name), r->arena, &v, NULL) == 0 && value_truthy(&v);
 }
 
-// Allocates one zeroed item of `size` per element of the list `name`, and fills each.
-static int list_of(struct plan_reader *r, const struct value *object, const char *name, size_t size,
-                   int (*fill)(struct plan_reader *r, const struct value *from, void *item,
-                               struct err *e),
+// A list in JSON and how one of its elements becomes an item of a plan's array.
+struct plan_list {
+    const char *name;
+    size_t size; // of an item
+    int (*fill)(struct plan_reader *r, const struct value *from, void *item, struct err *e);
+};
+
+// Allocates one zeroed item per element of the list, and fills each.
+static int list_of(struct plan_reader *r, const struct value *object, const struct plan_list *l,
                    void **items, int *n, struct err *e)
 {
     struct value list, element;
     struct value_iter it;
     struct bytes none; // elements have no names
-    int rc = value_member(object, bytes_str(name), r->arena, &list, e);
+    int rc = value_member(object, bytes_str(l->name), r->arena, &list, e);
 
+    *n = 0;
+    *items = NULL;
     if (rc != 0)
         return rc;
-    *n = 0;
-    *items = arena_zalloc(r->arena, value_count(&list) * size);
+    *items = arena_zalloc(r->arena, value_count(&list) * l->size);
     value_iter_init(&it, &list, r->arena);
     while ((rc = value_iter_next(&it, &none, &element, e)) == 1) {
-        rc = fill(r, &element, (char *)*items + (size_t)(*n)++ * size, e);
+        rc = l->fill(r, &element, (char *)*items + (size_t)(*n)++ * l->size, e);
         if (rc != 0)
             return rc;
     }
@@ -88,8 +94,8 @@ static int fill_table(struct plan_reader *r, const struct value *from, void *ite
     t->aggregate = (int)number_of(r, from, "aggregate");
     if (t->name == NULL || t->body == NULL)
         return damaged("table", e);
-    rc = list_of(r, from, "indexes", sizeof(struct plan_index), fill_index, &indexes, &t->n_indexes,
-                 e);
+    rc = list_of(r, from, &(struct plan_list){"indexes", sizeof(struct plan_index), fill_index},
+                 &indexes, &t->n_indexes, e);
     t->indexes = indexes;
     return rc;
 }
@@ -134,8 +140,8 @@ static int fill_query(struct plan_reader *r, const struct value *from, void *ite
     q->one = flag_of(r, from, "one");
     if (q->name == NULL || q->sql == NULL)
         return damaged("query", e);
-    rc =
-        list_of(r, from, "params", sizeof(struct plan_param), fill_param, &params, &q->n_params, e);
+    rc = list_of(r, from, &(struct plan_list){"params", sizeof(struct plan_param), fill_param},
+                 &params, &q->n_params, e);
     q->params = params;
     return rc;
 }
@@ -150,13 +156,14 @@ static int read_model(struct plan_reader *r, const struct value *from, struct er
     p->version = (int)number_of(r, from, "version");
     if (p->job == NULL)
         return damaged("job", e);
-    rc =
-        list_of(r, from, "tables", sizeof(struct plan_table), fill_table, &tables, &p->n_tables, e);
+    rc = list_of(r, from, &(struct plan_list){"tables", sizeof(struct plan_table), fill_table},
+                 &tables, &p->n_tables, e);
     if (rc == 0)
-        rc = list_of(r, from, "views", sizeof(struct plan_view), fill_view, &views, &p->n_views, e);
+        rc = list_of(r, from, &(struct plan_list){"views", sizeof(struct plan_view), fill_view},
+                     &views, &p->n_views, e);
     if (rc == 0)
-        rc = list_of(r, from, "queries", sizeof(struct plan_query), fill_query, &queries,
-                     &p->n_queries, e);
+        rc = list_of(r, from, &(struct plan_list){"queries", sizeof(struct plan_query), fill_query},
+                     &queries, &p->n_queries, e);
     p->tables = tables;
     p->views = views;
     p->queries = queries;
