@@ -2,6 +2,7 @@
 #include "runtime/app/terminal.h"
 
 #include <math.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -156,6 +157,8 @@ void progress_end(struct progress *p)
 
 // --- plot ---
 
+enum { PLOT_WIDTH_MAX = 80, PLOT_AXIS_WIDTH = 12 };
+
 static void bounds_of(const double *v, size_t n, double *low, double *high)
 {
     *low = *high = v[0];
@@ -186,13 +189,32 @@ static const char *plot_glyph(int row, int at, int before)
     return (row > at && row < before) || (row < at && row > before) ? "│" : " ";
 }
 
-void plot_print(const double *values, size_t n, int height, const char *left, const char *right,
+// At most `width` points: means of equal runs where there are more.
+static size_t condense(const double *values, size_t n, double *out, size_t width)
+{
+    size_t n_out = n < width ? n : width;
+
+    for (size_t i = 0; i < n_out; i++) {
+        size_t from = i * n / n_out, to = (i + 1) * n / n_out;
+        double sum = 0;
+        for (size_t k = from; k < to; k++)
+            sum += values[k];
+        out[i] = sum / (double)(to - from);
+    }
+    return n_out;
+}
+
+void plot_print(const double *all, size_t n_all, int height, const char *left, const char *right,
                 FILE *f)
 {
-    double low, high;
+    double values[PLOT_WIDTH_MAX], low, high;
+    int room = terminal_width(f) - PLOT_AXIS_WIDTH;
+    size_t width = room < 20 || room > PLOT_WIDTH_MAX ? PLOT_WIDTH_MAX : (size_t)room;
+    size_t n;
 
-    if (n == 0)
+    if (n_all == 0)
         return;
+    n = condense(all, n_all, values, width);
     bounds_of(values, n, &low, &high);
     for (int row = 0; row < height; row++) {
         fprintf(f, " %9.2f ┤", high - (high - low) * row / (height - 1));
@@ -204,5 +226,6 @@ void plot_print(const double *values, size_t n, int height, const char *left, co
         }
         fputs("\n", f);
     }
-    fprintf(f, " %9s  %s%*s%s\n", "", left, (int)n > 40 ? (int)n - 32 : 2, " ", right);
+    int gap = (int)n - (int)strlen(left) - (int)strlen(right);
+    fprintf(f, " %9s  %s%*s%s\n", "", left, gap > 1 ? gap : 1, "", right);
 }

@@ -36,9 +36,10 @@ void progress_start(struct progress *p, const char *what, int64_t total);
 void progress_step(struct progress *p, int64_t done, int64_t count);
 void progress_end(struct progress *p);
 
-// --- plot: a line of `n` values, `height` rows of text, with an axis ---
+// --- plot: a line of `n` values, `height` rows of text, with an axis; more values than columns are
+// averaged ---
 
-void plot_print(const double *values, size_t n, int height, const char *left, const char *right,
+void plot_print(const double *all, size_t n_all, int height, const char *left, const char *right,
                 FILE *f);
 
 #endif
