@@ -34,6 +34,7 @@
 #define BLOB_VERSION 1
 #define CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
 #define CLOSE_ROWS_DEFAULT 16384
+#define ROWS_TOGETHER_MAX 256
 
 // --- open and close ---
 
@@ -287,50 +288,113 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
     return 0;
 }
 
-int aggregate_put(struct aggregate *g, const struct group_window *w, struct group *group,
-                  bool closed, struct err *e)
+// In g->arena.
+static int row_of(struct aggregate *g, const struct group_window *w, const struct group *group,
+                  bool closed, struct state_row *row, struct err *e)
 {
-    struct states *states = run_states(g->op.run);
-    struct state_key k = {.window = w->start, .window_end = window_end(g->window, w->start)};
-    struct value *parts, *columns = NULL;
+    struct value *parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
+    struct value *columns = NULL;
     int rc = 0;
 
-    if (!(group->flags & GROUP_PRESENT) || (closed && !g->fused && !(group->flags & GROUP_STORED)))
-        return 0;
-    if (g->window->kind == WINDOW_NONE)
-        k.window_end = 0;
-    arena_reset(&g->arena);
-    parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
     if (g->fused)
         aggregate_parts(g, group, parts, &g->arena);
     else
         group_key_decode(group_key(group), parts, g->n_key, &g->arena);
-    k.parts = parts;
     if (g->fused) {
         columns = arena_alloc(&g->arena, (size_t)(g->n + 1) * sizeof(*columns));
         aggregate_results(g, group, columns);
     }
     if (!closed)
         rc = pack_group(g, group, e);
+    *row = (struct state_row){.key = {.window = w->start,
+                                      .window_end = window_end(g->window, w->start),
+                                      .parts = parts,
+                                      .fresh = !(group->flags & GROUP_STORED)},
+                              .columns = columns};
+    if (g->window->kind == WINDOW_NONE)
+        row->key.window_end = 0;
+    row->blob = closed || rc < 0 ? BYTES_NULL : arena_copy(&g->arena, buf_bytes(&g->blob));
+    return rc;
+}
+
+// Is there something to write? What never had a row of its own needs none when it closes.
+static bool is_wanted(const struct aggregate *g, const struct group *group, bool closed)
+{
+    if (!(group->flags & GROUP_PRESENT))
+        return false;
+    return closed ? g->fused || (group->flags & GROUP_STORED) : (group->flags & GROUP_DIRTY) != 0;
+}
+
+int aggregate_put(struct aggregate *g, const struct group_window *w, struct group *group,
+                  bool closed, struct err *e)
+{
+    struct states *states = run_states(g->op.run);
+    struct state_row row;
+    int rc;
+
+    if (!is_wanted(g, group, closed))
+        return 0;
+    arena_reset(&g->arena);
+    rc = row_of(g, w, group, closed, &row, e);
     if (rc == 0)
-        rc = states->ops->put(g->state, &k, columns, closed ? BYTES_NULL : buf_bytes(&g->blob), e);
+        rc = states->ops->put(g->state, &row.key, row.columns, row.blob, e);
     if (rc == 0)
         group->flags = GROUP_PRESENT | GROUP_STORED;
     return rc;
+}
+
+// From *at on, new rows as many as go together; moves *at behind them.
+static int put_new(struct aggregate *g, const struct group_window *w,
+                   const struct keysort_item *items, size_t n, size_t *at, bool closed,
+                   struct err *e)
+{
+    struct states *states = run_states(g->op.run);
+    struct state_row rows[ROWS_TOGETHER_MAX];
+    int n_rows = 0, rc = 0;
+
+    arena_reset(&g->arena);
+    for (; *at < n && n_rows < ROWS_TOGETHER_MAX && rc == 0; ++*at) {
+        struct group *group = items[*at].what;
+
+        if ((group->flags & GROUP_STORED) || !is_wanted(g, group, closed))
+            continue;
+        rc = row_of(g, w, group, closed, &rows[n_rows++], e);
+        group->flags = GROUP_PRESENT | GROUP_STORED; // if not: the step is aborted
+    }
+    return rc < 0 ? rc : states->ops->put_rows(g->state, rows, n_rows, e);
+}
+
+// The rows that are there, then the new ones, each in key order. Rows of a closed window that only
+// lose their state lose it in one go.
+int aggregate_put_all(struct aggregate *g, const struct group_window *w,
+                      const struct keysort_item *items, size_t n, bool closed, struct err *e)
+{
+    const struct states_ops *ops = run_states(g->op.run)->ops;
+    bool together = ops->put_rows != NULL, clears = closed && g->fused && ops->clear != NULL;
+    size_t n_clear = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct group *group = items[i].what;
+
+        if (clears && group->flags == (GROUP_PRESENT | GROUP_STORED))
+            n_clear++;
+        else if (!together || (group->flags & GROUP_STORED))
+            rc = aggregate_put(g, w, group, closed, e);
+    }
+    for (size_t at = 0; together && at < n && rc == 0;)
+        rc = put_new(g, w, items, n, &at, closed, e);
+    return n_clear == 0 || rc < 0 ? rc : ops->clear(g->state, w->start, e);
 }
 
 static int flush_window(struct aggregate *g, struct group_window *w, struct err *e)
 {
     const struct keysort_item *items;
     size_t n = groups_collect(&g->groups, w, true, &items);
+    int rc = aggregate_put_all(g, w, items, n, false, e);
 
-    for (size_t i = 0; i < n; i++) {
-        struct group *group = items[i].what;
-        int rc = group->flags & GROUP_DIRTY ? aggregate_put(g, w, group, false, e) : 0;
-
-        if (rc < 0)
-            return rc;
-    }
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < n; i++)
         w->dirty[i]->listed = false;
     w->n_dirty = 0;

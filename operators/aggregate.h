@@ -55,6 +55,11 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
 int aggregate_put(struct aggregate *g, const struct group_window *w, struct group *group,
                   bool closed, struct err *e) LEAT_CHECKED;
 
+// The same for all of `items`; new rows together.
+int aggregate_put_all(struct aggregate *g, const struct group_window *w,
+                      const struct keysort_item *items, size_t n, bool closed,
+                      struct err *e) LEAT_CHECKED;
+
 uint64_t aggregate_hash(struct bytes key);
 
 // Finds the windows that have state.

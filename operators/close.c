@@ -47,7 +47,7 @@ static int emit_final(struct aggregate *g, const struct group_window *w,
     struct value *parts;
     struct event ev = {.partition = -1, .offset = -1};
 
-    if (!(group->flags & GROUP_PRESENT) || g->op.node->n_outs[OUT_FINAL] == 0)
+    if (g->op.node->n_outs[OUT_FINAL] == 0 || !(group->flags & GROUP_PRESENT))
         return 0;
     arena_reset(a);
     parts = arena_alloc(a, (size_t)g->n_key * sizeof(*parts));
@@ -182,13 +182,10 @@ int aggregate_flush_closing(struct aggregate *g, struct err *e)
     for (size_t c = 0; c < g->n_closing; c++) {
         const struct keysort_item *items;
         size_t n = groups_collect(&g->groups, g->closing[c], false, &items);
+        int rc = aggregate_put_all(g, g->closing[c], items, n, true, e);
 
-        for (size_t i = 0; i < n; i++) {
-            int rc = aggregate_put(g, g->closing[c], items[i].what, true, e);
-
-            if (rc < 0)
-                return rc;
-        }
+        if (rc < 0)
+            return rc;
     }
     aggregate_drop_closing(g);
     return 0;

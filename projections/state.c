@@ -16,7 +16,8 @@
 #include "runtime/base/endian.h"
 #include "runtime/base/heap.h"
 
-enum { KEY_PARTS_MAX = 32, TAG_BYTES = 0, TAG_BOOL = 1, TAG_DECIMAL = 2 };
+enum { ROWS_TOGETHER = 32, PARAMS_MAX = 4096, KEY_PARTS_MAX = 32 };
+enum { TAG_BYTES = 0, TAG_BOOL = 1, TAG_DECIMAL = 2 };
 
 struct opstates {
     struct state *first;
@@ -32,6 +33,7 @@ struct state {
     const char **key_names, **column_names;
     const struct column **keys, **columns; // fused
     struct db_stmt *get, *update, *insert, *touch, *del, *scan;
+    struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
     struct state *next;
 };
 
@@ -88,11 +90,16 @@ static int prepare_update(struct state *st, struct err *e)
     return rc;
 }
 
-static int prepare_insert(struct state *st, struct err *e)
+// Parameters of an inserted row.
+static int n_inserted(const struct state *st)
+{
+    return n_written(st) + (st->win != NULL) + st->n_key;
+}
+
+static int prepare_insert(struct state *st, int rows, struct db_stmt **out, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
-    int n = n_written(st), rc;
-    int all = n + (st->win != NULL) + st->n_key;
+    int n = n_written(st), all = n_inserted(st), rc;
 
     buf_append_str(&sql, "INSERT OR ABORT INTO ");
     sql_append_name(&sql, st->table);
@@ -108,10 +115,11 @@ static int prepare_insert(struct state *st, struct err *e)
         buf_append_str(&sql, ", ");
         sql_append_name(&sql, st->key_names[i]);
     }
-    for (int i = 0; i < all; i++)
-        buf_printf(&sql, "%s?%d", i ? ", " : ") VALUES (", i + 1);
+    buf_append_str(&sql, ") VALUES ");
+    for (int i = 0; i < all * rows; i++)
+        buf_printf(&sql, "%s?%d", i % all ? ", " : i ? "), (" : "(", i + 1);
     buf_append_str(&sql, ")");
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->insert, e);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), out, e);
     buf_deinit(&sql);
     return rc;
 }
@@ -142,6 +150,19 @@ static int prepare_get(struct state *st, struct err *e)
     append_where(st, &sql, 2);
     if (rc == 0)
         rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->touch, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int prepare_clear(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_append_str(&sql, "UPDATE OR ABORT ");
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " SET %s = NULL WHERE %s = ?1 AND %s IS NOT NULL", st->blob, st->win, st->blob);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->clear, e);
     buf_deinit(&sql);
     return rc;
 }
@@ -305,6 +326,8 @@ static void state_free(struct state *st)
     db_stmt_free(st->get);
     db_stmt_free(st->update);
     db_stmt_free(st->insert);
+    db_stmt_free(st->insert_many);
+    db_stmt_free(st->clear);
     db_stmt_free(st->touch);
     db_stmt_free(st->del);
     db_stmt_free(st->scan);
@@ -331,7 +354,7 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
     if (rc == 0)
         rc = prepare_update(st, e);
     if (rc == 0)
-        rc = prepare_insert(st, e);
+        rc = prepare_insert(st, 1, &st->insert, e);
     if (rc == 0)
         rc = prepare_scan(st, e);
     if (rc < 0) {
@@ -466,10 +489,11 @@ static int state_del(struct state *st, const struct state_key *k, struct err *e)
     return fail(st, rc, e);
 }
 
-static int bind_written(struct state *st, struct db_stmt *s, const struct state_key *k,
-                        const struct value *columns, struct bytes blob, struct err *e)
+static int bind_written(struct state *st, struct db_stmt *s, int param,
+                        const struct state_row *row, struct err *e)
 {
-    int param = 1, rc = 0;
+    const struct value *columns = row->columns;
+    int rc = 0;
 
     for (int i = 0; i < st->n_columns && rc == 0; i++, param++) {
         if (columns[i].type == VALUE_MISSING)
@@ -480,15 +504,15 @@ static int bind_written(struct state *st, struct db_stmt *s, const struct state_
     if (rc < 0)
         return rc;
     if (st->win_end != NULL)
-        db_bind_int(s, param++, k->window_end);
-    db_bind_blob(s, param++, blob);
-    return bind_key(st, s, param, k, e);
+        db_bind_int(s, param++, row->key.window_end);
+    db_bind_blob(s, param++, row->blob);
+    return bind_key(st, s, param, &row->key, e);
 }
 
-static int run_written(struct state *st, struct db_stmt *s, const struct state_key *k,
-                       const struct value *columns, struct bytes blob, struct err *e)
+static int run_written(struct state *st, struct db_stmt *s, const struct state_row *row,
+                       struct err *e)
 {
-    int rc = bind_written(st, s, k, columns, blob, e);
+    int rc = bind_written(st, s, 1, row, e);
 
     return rc < 0 ? rc : db_run(s, e);
 }
@@ -502,9 +526,23 @@ static int touch(struct state *st, const struct state_key *k, struct bytes blob,
     return rc < 0 ? rc : db_run(st->touch, e);
 }
 
+// A new row is one statement; the row that is there against expectation is found by its key.
+static int write_row(struct state *st, const struct state_row *row, struct err *e)
+{
+    int rc = row->key.fresh ? run_written(st, st->insert, row, e) : LEAT_ECONSTRAINT;
+
+    if (rc != LEAT_ECONSTRAINT)
+        return rc;
+    rc = run_written(st, st->update, row, e);
+    if (rc == 0 && db_changes(st->jf->db) == 0)
+        rc = run_written(st, st->insert, row, e);
+    return rc;
+}
+
 static int state_put(struct state *st, const struct state_key *k, const struct value *columns,
                      struct bytes blob, struct err *e)
 {
+    struct state_row row = {.columns = columns, .blob = blob};
     int rc = jf_inside(st->jf, e);
 
     if (rc < 0)
@@ -514,10 +552,51 @@ static int state_put(struct state *st, const struct state_key *k, const struct v
     arena_reset(&st->jf->scratch);
     if (st->fused != NULL && columns == NULL)
         return fail(st, touch(st, k, blob, e), e);
-    rc = run_written(st, st->update, k, columns, blob, e);
-    if (rc == 0 && db_changes(st->jf->db) == 0)
-        rc = run_written(st, st->insert, k, columns, blob, e);
-    return fail(st, rc, e);
+    row.key = *k;
+    return fail(st, write_row(st, &row, e), e);
+}
+
+static int write_together(struct state *st, const struct state_row *rows, struct err *e)
+{
+    int rc = 0;
+
+    if (st->insert_many == NULL)
+        rc = prepare_insert(st, ROWS_TOGETHER, &st->insert_many, e);
+    for (int i = 0; i < ROWS_TOGETHER && rc == 0; i++)
+        rc = bind_written(st, st->insert_many, 1 + i * n_inserted(st), &rows[i], e);
+    return rc < 0 ? rc : db_run(st->insert_many, e);
+}
+
+// Rows in one statement keep the place in the tree from one to the next, which halves their cost.
+// When one is refused, none is in, and one by one tells which it was.
+static int state_put_rows(struct state *st, const struct state_row *rows, int n, struct err *e)
+{
+    int rc = jf_inside(st->jf, e), left = n;
+
+    while (rc == 0 && left >= ROWS_TOGETHER && n_inserted(st) <= PARAMS_MAX / ROWS_TOGETHER) {
+        arena_reset(&st->jf->scratch);
+        rc = write_together(st, rows + n - left, e);
+        if (rc == 0)
+            left -= ROWS_TOGETHER;
+    }
+    if (rc < 0 && rc != LEAT_ECONSTRAINT)
+        return fail(st, rc, e);
+    for (rc = 0; rc == 0 && left > 0; left--)
+        rc = state_put(st, &rows[n - left].key, rows[n - left].columns, rows[n - left].blob, e);
+    return rc;
+}
+
+static int state_clear(struct state *st, int64_t window, struct err *e)
+{
+    int rc = jf_inside(st->jf, e);
+
+    ASSERT(st->fused != NULL && st->win != NULL);
+    if (rc == 0 && st->clear == NULL)
+        rc = prepare_clear(st, e);
+    if (rc < 0)
+        return fail(st, rc, e);
+    db_bind_int(st->clear, 1, window);
+    return fail(st, db_run(st->clear, e), e);
 }
 
 static int scan_row(struct state *st, struct value *parts, struct arena *a,
@@ -564,6 +643,8 @@ const struct states_ops jobfile_states_ops = {
     .open = state_open,
     .get = state_get,
     .put = state_put,
+    .put_rows = state_put_rows,
+    .clear = state_clear,
     .del = state_del,
     .scan = state_scan,
 };

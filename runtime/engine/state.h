@@ -30,6 +30,13 @@ struct state_key {
     int64_t window; // window start, ms; 0 without windows
     int64_t window_end;
     const struct value *parts; // scalars, not nil
+    bool fresh;                // put: a row with this key is not expected
+};
+
+struct state_row {
+    struct state_key key;
+    const struct value *columns; // as in put
+    struct bytes blob;
 };
 
 struct states_ops {
@@ -41,6 +48,10 @@ struct states_ops {
     // stays (fused) or goes (not fused).
     int (*put)(struct state *st, const struct state_key *k, const struct value *columns,
                struct bytes blob, struct err *e);
+    // What a put of each row, fresh, in this order would do. NULL: a store that has only put.
+    int (*put_rows)(struct state *st, const struct state_row *rows, int n, struct err *e);
+    // Fused: the state of every row of this window is done with, the rows stay. NULL: only put.
+    int (*clear)(struct state *st, int64_t window, struct err *e);
     int (*del)(struct state *st, const struct state_key *k, struct err *e);
     // Rows that have state, with from <= window < to, ordered by window then key. `each` gets
     // memory that dies after it returns; non-zero stops and is passed on. Do not put while

@@ -180,6 +180,45 @@ static void fused_rows_are_the_tables(void **state)
     assert_int_equal(seen.n, 0);
 }
 
+static void rows_together_are_rows_one_by_one(void **state)
+{
+    // Rows put together are all in, also when one of them is there already; what is cleared keeps
+    // its row, in its window only.
+    enum { N = 75, THERE = 40 };
+    struct fixture *fx = *state;
+    struct value *parts = arena_zalloc(&fx->a, N * sizeof *parts);
+    struct value columns[] = {value_int(5), value_float(1.5)};
+    struct state_row *rows = arena_zalloc(&fx->a, N * sizeof *rows);
+    struct bytes blob;
+    struct state *st;
+
+    open_file(fx);
+    st = open_fused(fx);
+    begin(fx);
+    for (int i = 0; i < N; i++) {
+        parts[i] = value_text(bytes_str(arena_printf(&fx->a, "key-%03d", i)));
+        rows[i] = (struct state_row){.key = {.window = 60, .window_end = 120, .fresh = true},
+                                     .columns = columns,
+                                     .blob = BYTES_LIT("new")};
+        rows[i].key.parts = &parts[i];
+    }
+    put(fx, st, 60, parts[THERE], columns, BYTES_LIT("old"));
+    put(fx, st, 120, parts[0], columns, BYTES_LIT("old"));
+    ok(fx, fx->s->states->ops->put_rows(st, rows, N, &fx->e));
+    ok(fx, commit_to(fx, 1));
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(get(fx, st, 60, parts[i], &blob), 1);
+        assert_true(bytes_eq_str(blob, "new"));
+    }
+    begin(fx);
+    ok(fx, fx->s->states->ops->clear(st, 60, &fx->e));
+    ok(fx, commit_to(fx, 2));
+    assert_int_equal(get(fx, st, 60, parts[3], &blob), 0);
+    assert_int_equal(get(fx, st, 120, parts[0], &blob), 1);
+    assert_int_equal(ask(fx, "SELECT count(*) FROM minutes WHERE n = 5"), N + 1);
+}
+
 const struct CMUnitTest state_tests[] = {T(keys_keep_their_types), T(windows_are_scanned_in_order),
-                                         T(fused_rows_are_the_tables)};
+                                         T(fused_rows_are_the_tables),
+                                         T(rows_together_are_rows_one_by_one)};
 const size_t n_state_tests = sizeof state_tests / sizeof state_tests[0];
