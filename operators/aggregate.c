@@ -345,7 +345,7 @@ int aggregate_put(struct aggregate *g, const struct group_window *w, struct grou
 
 // From *at on, new rows as many as go together; moves *at behind them.
 static int put_new(struct aggregate *g, const struct group_window *w,
-                   const struct keysort_item *items, size_t n, size_t *at, bool closed,
+                   const struct keysort_item **at, const struct keysort_item *end, bool closed,
                    struct err *e)
 {
     struct states *states = run_states(g->op.run);
@@ -353,8 +353,8 @@ static int put_new(struct aggregate *g, const struct group_window *w,
     int n_rows = 0, rc = 0;
 
     arena_reset(&g->arena);
-    for (; *at < n && n_rows < ROWS_TOGETHER_MAX && rc == 0; ++*at) {
-        struct group *group = items[*at].what;
+    for (; *at < end && n_rows < ROWS_TOGETHER_MAX && rc == 0; ++*at) {
+        struct group *group = (*at)->what;
 
         if ((group->flags & GROUP_STORED) || !is_wanted(g, group, closed))
             continue;
@@ -382,8 +382,8 @@ int aggregate_put_all(struct aggregate *g, const struct group_window *w,
         else if (!together || (group->flags & GROUP_STORED))
             rc = aggregate_put(g, w, group, closed, e);
     }
-    for (size_t at = 0; together && at < n && rc == 0;)
-        rc = put_new(g, w, items, n, &at, closed, e);
+    for (const struct keysort_item *at = items; together && at < items + n && rc == 0;)
+        rc = put_new(g, w, &at, items + n, closed, e);
     return n_clear == 0 || rc < 0 ? rc : ops->clear(g->state, w->start, e);
 }
 

@@ -161,7 +161,8 @@ static int prepare_clear(struct state *st, struct err *e)
 
     buf_append_str(&sql, "UPDATE OR ABORT ");
     sql_append_name(&sql, st->table);
-    buf_printf(&sql, " SET %s = NULL WHERE %s = ?1 AND %s IS NOT NULL", st->blob, st->win, st->blob);
+    buf_printf(&sql, " SET %s = NULL WHERE %s = ?1 AND %s IS NOT NULL", st->blob, st->win,
+               st->blob);
     rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->clear, e);
     buf_deinit(&sql);
     return rc;

@@ -15,6 +15,7 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/live.h"
 #include "runtime/app/settings_merge.h"
+#include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
 
 // A signal becomes a byte in a pipe: the main thread reads it between looks.
@@ -98,6 +99,7 @@ static int serve(struct args *a, bool development)
     struct live live;
     int rc = catch_signals(&e);
 
+    heap_keep_large_blocks();
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (rc == 0)
         rc = settings_merge(a, development, &settings, &e);

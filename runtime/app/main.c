@@ -6,9 +6,9 @@
 #include "runtime/app/commands.h"
 
 const struct command *const commands[] = {
-    &command_run,    &command_serve,   &command_test,    &command_test,
-    &command_check,  &command_explain, &command_produce, &command_consume,
-    &command_topics, &command_query,   &command_status,  NULL,
+    &command_run,     &command_serve,   &command_test,   &command_check,
+    &command_explain, &command_produce, &command_consume, &command_topics,
+    &command_query,   &command_status,  NULL,
 };
 
 int main(int argc, char **argv)

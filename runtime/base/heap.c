@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/base/heap.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define KEPT_BLOCK_BYTES (8 * 1024 * 1024)
+#define KEPT_BYTES (16 * 1024 * 1024) // free memory at an arena's end, before it is given back
 
 #if LEAT_TESTING
 #include <stdatomic.h>
@@ -134,4 +138,10 @@ char *heap_printf(const char *fmt, ...)
 void heap_free(void *p)
 {
     free(p);
+}
+
+void heap_keep_large_blocks(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }

@@ -28,6 +28,10 @@ char *heap_printf(const char *fmt, ...) LEAT_PRINTF(1, 2) LEAT_CHECKED;
 // NULL is fine.
 void heap_free(void *p);
 
+// For a server, first of all: blocks as large as a request are kept for the next one. Otherwise
+// each is mapped, faulted in page by page, and unmapped, which costs more than its checksum.
+void heap_keep_large_blocks(void);
+
 #if LEAT_TESTING
 // The n-th heap_try_* from now (0 = the next) fails; with `forever`, all after it too. n < 0
 // disarms.
