@@ -92,6 +92,48 @@ static int check_query(struct db *db, const struct ddl *d, const struct plan *p,
     return rc;
 }
 
+// --- the columns that a plan names ---------------------------------------------------------------
+
+static int check_names(const struct plan *p, const struct jobtable *t, int line,
+                       const struct plan_field *f, int n, struct err *e)
+{
+    for (int i = 0; i < n; i++)
+        if (!bytes_is_null(f[i].name) && jobtable_column(t, f[i].name) == NULL)
+            return err_set(e, LEAT_ELOAD, "%s:%d: table %s has no column %.*s", p->file, line,
+                           t->name, BYTES_FMT(f[i].name));
+    return 0;
+}
+
+static int check_match(const struct plan *p, const struct ddl *d, const struct plan_node *n,
+                       struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < n->match.n; i++)
+        for (int k = 0; k < n->match.cases[i].n_actions && rc == 0; k++) {
+            const struct plan_action *a = &n->match.cases[i].actions[k];
+            const struct jobtable *t = &d->tables[a->table];
+            rc = check_names(p, t, a->line, a->key, a->n_key, e);
+            if (rc == 0)
+                rc = check_names(p, t, a->line, a->cells, a->n_cells, e);
+        }
+    return rc;
+}
+
+int jf_check_columns(const struct plan *p, const struct ddl *d, struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < p->n_nodes && rc == 0; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        if (n->kind == NODE_MATCH)
+            rc = check_match(p, d, n, e);
+        else if (n->kind == NODE_INTO && p->tables[n->into.table].aggregate < 0)
+            rc = check_names(p, &d->tables[n->into.table], n->line, n->into.columns, n->into.n, e);
+    }
+    return rc;
+}
+
 int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e)
 {
     struct arena a;

@@ -273,6 +273,8 @@ int jf_scratch(const struct plan *p, struct arena *a, struct ddl *out, struct db
     rc = db_exec(db, schema, e);
     if (rc == 0)
         rc = ddl_build(db, p, a, out, e);
+    if (rc == 0)
+        rc = jf_check_columns(p, out, e);
     if (rc < 0 || scratch == NULL)
         db_close(db);
     else

@@ -206,6 +206,9 @@ int number_put(struct store *s, const char *name, int64_t v, struct err *e);
 int upgrade_record(struct jobfile *jf, struct err *e) LEAT_CHECKED; // after creation
 int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e) LEAT_CHECKED;
 
+// check.c: every column that the plan's actions name is there. LEAT_ELOAD with file and line.
+int jf_check_columns(const struct plan *p, const struct ddl *d, struct err *e) LEAT_CHECKED;
+
 // query.c: what a reading statement may touch (ctx is the struct ddl), and a declared parameter's
 // type ("text?" is text).
 bool query_may(void *ctx, const struct db_access *a);

@@ -66,7 +66,10 @@ int hosted_job_load(struct hosted_job **out, const char *file, const struct scri
 
     options.file = file;
     rc = script_load(&j->plan, &options, e);
+    if (rc == 0)
+        rc = jobfile_check(j->plan, NULL, e);
     if (rc != 0) {
+        plan_free(j->plan);
         heap_free(j);
         return rc;
     }

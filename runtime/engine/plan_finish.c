@@ -139,6 +139,20 @@ static int check_node(const struct plan *p, const struct plan_node *n, struct er
     return rc;
 }
 
+// Offsets are kept per topic: two readers of one topic would move each other's.
+static int check_sources(const struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_nodes; i++)
+        for (int k = 0; k < i && p->nodes[i].kind == NODE_SOURCE; k++)
+            if (p->nodes[k].kind == NODE_SOURCE &&
+                strcmp(p->nodes[k].source.topic, p->nodes[i].source.topic) == 0)
+                return plan_refuse(p, p->nodes[i].line, e,
+                                   "from \"%s\" stands on line %d already: keep that stream in a "
+                                   "local and use it twice",
+                                   p->nodes[i].source.topic, p->nodes[k].line);
+    return 0;
+}
+
 static int check_plan(const struct plan *p, struct err *e)
 {
     if (p->job == NULL)
@@ -154,7 +168,7 @@ static int check_plan(const struct plan *p, struct err *e)
         if (rc != 0)
             return rc;
     }
-    return 0;
+    return check_sources(p, e);
 }
 
 static void warn_growth(struct plan *p)
