@@ -270,10 +270,11 @@ static int check_limits(struct job *j, struct err *e)
         return LEAT_ESTOPPED;
     }
     if (j->parking.count >= j->plan->errors.limit)
-        return err_set(e, LEAT_ESTOPPED,
-                       "%lld records are parked, the limit: look at them (leat dlq list %s), then "
-                       "start the job again",
-                       (long long)j->parking.count, j->plan->job);
+        return err_set(
+            e, LEAT_ESTOPPED,
+            "%lld records are parked, the limit: look at them (leat query %s \"select * from "
+            "_leat_parked\"), mend the cause, then start the job again",
+            (long long)j->parking.count, j->plan->job);
     return 0;
 }
 
