@@ -23,13 +23,10 @@
 // one row.
 #include "operators/aggregate.h"
 
-#include "operators/cells.h"
 #include "operators/groupkey.h"
 #include "operators/pack.h"
 #include "operators/window.h"
 #include "runtime/base/heap.h"
-
-#include <strings.h>
 
 #define BLOB_VERSION 1
 #define CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
@@ -40,107 +37,7 @@
 
 static void drop_group(void *arg, struct group *group)
 {
-    struct aggregate *g = arg;
-
-    for (int i = 0; i < g->n; i++)
-        if (g->types[i]->drop != NULL)
-            g->types[i]->drop((uint8_t *)group->acc + g->at[i]);
-}
-
-static int open_functions(struct aggregate *g, struct err *e)
-{
-    const struct plan_node *node = g->op.node;
-    size_t at = 0;
-    bool drops = false;
-
-    g->n = node->aggregate.n;
-    g->types = heap_zalloc((size_t)(g->n + 1) * sizeof(*g->types));
-    g->at = heap_zalloc((size_t)(g->n + 1) * sizeof(*g->at));
-    g->args = heap_zalloc((size_t)(g->n + 1) * sizeof(*g->args));
-    for (int i = 0; i < g->n; i++) {
-        const struct plan_aggregate *a = &node->aggregate.aggs[i];
-
-        g->types[i] = agg_type(a->kind);
-        if (g->types[i] == NULL)
-            return err_set(e, LEAT_EUNSUPPORTED, "%.*s: this aggregate is not supported yet",
-                           BYTES_FMT(a->name));
-        if (!a->has_arg && a->kind != AGG_COUNT)
-            return err_set(e, LEAT_EINVAL, "%.*s: %s needs an expression", BYTES_FMT(a->name),
-                           agg_kind_name(a->kind));
-        g->args[i] = value_bool(true); // what count without an argument counts
-        g->at[i] = at;
-        at += g->types[i]->size;
-        drops = drops || g->types[i]->drop != NULL;
-    }
-    groups_init(&g->groups, at);
-    g->groups.drop = drops ? drop_group : NULL;
-    g->groups.arg = g;
-    return 0;
-}
-
-static const char *key_name(const struct plan_node *node, int i)
-{
-    return node->n_key_names > 0 ? node->key_names[i] : "key";
-}
-
-static void open_names(struct aggregate *g)
-{
-    const struct plan_node *node = g->op.node;
-    int n = 0;
-
-    g->n_key = node->n_key_names > 0 ? node->n_key_names : 1;
-    g->names = heap_zalloc((size_t)(g->n_key + 2 + g->n) * sizeof(*g->names));
-    for (int i = 0; i < g->n_key; i++)
-        g->names[n++] = bytes_str(key_name(node, i));
-    g->names[n++] = BYTES_LIT("window_start");
-    g->names[n++] = BYTES_LIT("window_end");
-    for (int i = 0; i < g->n; i++)
-        g->names[n++] = node->aggregate.aggs[i].name;
-    g->n_fields = n;
-}
-
-static bool has_typed_keys(struct aggregate *g)
-{
-    struct tables *t = run_tables(g->op.run);
-    const struct plan_node *node = g->op.node;
-    const char *const *names, *const *types;
-    int n = t->ops->columns(t, node->aggregate.table, &names, &types);
-
-    for (int i = 0; i < g->n_key; i++) {
-        int c = n > 0 ? column_find(names, n, bytes_str(key_name(node, i))) : -1;
-
-        if (c < 0 || strcasecmp(types[c], "any") != 0)
-            return true;
-    }
-    return false;
-}
-
-static int open_state(struct aggregate *g, struct err *e)
-{
-    const struct plan_node *node = g->op.node;
-    struct states *states = run_states(g->op.run);
-    const char **keys = heap_zalloc((size_t)g->n_key * sizeof(*keys));
-    const char **columns = heap_zalloc((size_t)(g->n + 1) * sizeof(*columns));
-    struct arena names;
-    struct state_spec spec = {.id = node->id,
-                              .table = node->aggregate.table,
-                              .windowed = g->window->kind != WINDOW_NONE,
-                              .key_names = keys,
-                              .n_key = g->n_key,
-                              .columns = columns,
-                              .n_columns = g->n};
-    int rc;
-
-    arena_init(&names);
-    for (int i = 0; i < g->n_key; i++)
-        keys[i] = key_name(node, i);
-    for (int i = 0; i < g->n; i++)
-        columns[i] = (const char *)arena_copy(&names, node->aggregate.aggs[i].name).p;
-    rc = states->ops->open(states, &spec, &g->state, e);
-    arena_deinit(&names);
-    heap_free(keys);
-    heap_free(columns);
-    return rc;
+    functions_drop(arg, group->acc);
 }
 
 static int aggregate_open(struct operator *o, struct err *e)
@@ -149,21 +46,19 @@ static int aggregate_open(struct operator *o, struct err *e)
     int rc;
 
     g->window = &o->node->aggregate.window;
-    g->fused = o->node->aggregate.table >= 0;
-    g->env.run = o->run;
     g->cache_bytes = CACHE_BYTES_DEFAULT;
     g->close_rows = CLOSE_ROWS_DEFAULT;
-    arena_init(&g->arena);
     groups_init(&g->groups, 0);
     rc = window_check(g->window, e);
     if (rc == 0)
-        rc = open_functions(g, e);
+        rc = results_open(&g->r, o, e);
     if (rc < 0)
         return rc;
-    open_names(g);
-    g->typed_keys = g->fused && has_typed_keys(g);
-    rc = open_state(g, e);
-    return rc < 0 ? rc : aggregate_reload(g, e);
+    groups_init(&g->groups, g->r.f.bytes);
+    g->groups.drop = g->r.f.drops ? drop_group : NULL;
+    g->groups.arg = &g->r.f;
+    g->groups.owned = &g->r.f.env.bytes;
+    return aggregate_reload(g, e);
 }
 
 static void aggregate_close(struct operator *o)
@@ -172,15 +67,8 @@ static void aggregate_close(struct operator *o)
 
     aggregate_drop_closing(g);
     groups_deinit(&g->groups);
-    agg_env_deinit(&g->env);
     heap_free(g->closing);
-    heap_free(g->types);
-    heap_free(g->at);
-    heap_free(g->args);
-    heap_free(g->names);
-    buf_deinit(&g->key);
-    buf_deinit(&g->blob);
-    arena_deinit(&g->arena);
+    results_close(&g->r);
 }
 
 void aggregate_limits(struct operator *o, size_t cache_bytes, size_t close_rows)
@@ -198,58 +86,25 @@ uint64_t aggregate_hash(struct bytes key)
     return bytes_hash(key, 0);
 }
 
-void aggregate_parts(struct aggregate *g, const struct group *group, struct value *parts,
-                     struct arena *a)
-{
-    struct bytes exact = bytes_of(group->exact, group->exact_n);
-
-    if (group->exact == NULL) {
-        group_key_decode(group_key(group), parts, g->n_key, a);
-        return;
-    }
-    for (int i = 0; i < g->n_key; i++) {
-        int rc = unpack_value(&exact, &parts[i]);
-
-        ASSERT(rc == 0);
-    }
-}
-
-void aggregate_results(const struct aggregate *g, const struct group *group, struct value *out)
-{
-    for (int i = 0; i < g->n; i++)
-        out[i] = g->types[i]->result((const uint8_t *)group->acc + g->at[i]);
-}
-
 // The parts go into the blob only when the key does not tell them exactly.
 static int pack_group(struct aggregate *g, const struct group *group, struct err *e)
 {
-    int rc = 0;
-
-    buf_clear(&g->blob);
-    pack_u8(&g->blob, BLOB_VERSION);
-    pack_u8(&g->blob, group->exact == NULL ? 0 : (uint8_t)g->n_key);
-    buf_append(&g->blob, group->exact, group->exact_n);
-    for (int i = 0; i < g->n && rc == 0; i++)
-        rc = g->types[i]->pack((const uint8_t *)group->acc + g->at[i], &g->blob, e);
-    return rc;
+    buf_clear(&g->r.blob);
+    pack_u8(&g->r.blob, BLOB_VERSION);
+    results_pack_exact(&g->r, group_exact(group), &g->r.blob);
+    return functions_pack(&g->r.f, group->acc, &g->r.blob, e);
 }
 
 // The front of a blob: its version and the parts, 0 or n_key of them, which may be NULL.
 static int unpack_front(const struct aggregate *g, struct bytes *in, struct value *parts,
                         struct bytes *exact)
 {
-    struct value part;
-    uint8_t version, n;
+    uint8_t version;
     int rc = unpack_u8(in, &version);
 
-    rc = rc < 0 ? rc : unpack_u8(in, &n);
-    if (rc < 0 || version != BLOB_VERSION || (n != 0 && n != g->n_key))
+    if (rc < 0 || version != BLOB_VERSION)
         return LEAT_ECORRUPT;
-    *exact = *in;
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = unpack_value(in, parts != NULL ? &parts[i] : &part);
-    exact->n -= in->n;
-    return rc;
+    return results_unpack_exact(&g->r, in, parts, exact);
 }
 
 static int unreadable(const struct aggregate *g, int rc, struct err *e)
@@ -263,12 +118,12 @@ int aggregate_row_key(struct aggregate *g, const struct state_key *k, struct byt
     struct value *parts;
     struct bytes exact;
 
-    arena_reset(&g->arena);
-    parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
+    arena_reset(&g->r.arena);
+    parts = arena_alloc(&g->r.arena, (size_t)g->r.n_key * sizeof(*parts));
     if (unpack_front(g, &blob, parts, &exact) < 0)
         return unreadable(g, LEAT_ECORRUPT, e);
-    buf_clear(&g->key);
-    return group_key_encode(&g->key, exact.n > 0 ? parts : k->parts, g->n_key, e);
+    buf_clear(&g->r.key);
+    return group_key_encode(&g->r.key, exact.n > 0 ? parts : k->parts, g->r.n_key, e);
 }
 
 int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob, struct err *e)
@@ -278,8 +133,8 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
 
     if (rc == 0)
         rc = group_set_exact(&g->groups, group, exact);
-    for (int i = 0; i < g->n && rc == 0; i++)
-        rc = g->types[i]->unpack((uint8_t *)group->acc + g->at[i], &blob);
+    if (rc == 0)
+        rc = functions_unpack(&g->r.f, group->acc, &blob);
     if (rc == 0 && blob.n > 0)
         rc = LEAT_ECORRUPT;
     if (rc < 0)
@@ -288,32 +143,28 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
     return 0;
 }
 
-// In g->arena.
+// In g->r.arena.
 static int row_of(struct aggregate *g, const struct group_window *w, const struct group *group,
                   bool closed, struct state_row *row, struct err *e)
 {
-    struct value *parts = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*parts));
     struct value *columns = NULL;
     int rc = 0;
 
-    if (g->fused)
-        aggregate_parts(g, group, parts, &g->arena);
-    else
-        group_key_decode(group_key(group), parts, g->n_key, &g->arena);
-    if (g->fused) {
-        columns = arena_alloc(&g->arena, (size_t)(g->n + 1) * sizeof(*columns));
-        aggregate_results(g, group, columns);
+    if (g->r.fused) {
+        columns = arena_alloc(&g->r.arena, (size_t)(g->r.f.n + 1) * sizeof(*columns));
+        functions_results(&g->r.f, group->acc, columns, &g->r.arena);
     }
     if (!closed)
         rc = pack_group(g, group, e);
     *row = (struct state_row){.key = {.window = w->start,
                                       .window_end = window_end(g->window, w->start),
-                                      .parts = parts,
+                                      .parts = results_row_parts(&g->r, group_key(group),
+                                                                 group_exact(group)),
                                       .fresh = !(group->flags & GROUP_STORED)},
                               .columns = columns};
     if (g->window->kind == WINDOW_NONE)
         row->key.window_end = 0;
-    row->blob = closed || rc < 0 ? BYTES_NULL : arena_copy(&g->arena, buf_bytes(&g->blob));
+    row->blob = closed || rc < 0 ? BYTES_NULL : arena_copy(&g->r.arena, buf_bytes(&g->r.blob));
     return rc;
 }
 
@@ -322,7 +173,7 @@ static bool is_wanted(const struct aggregate *g, const struct group *group, bool
 {
     if (!(group->flags & GROUP_PRESENT))
         return false;
-    return closed ? g->fused || (group->flags & GROUP_STORED) : (group->flags & GROUP_DIRTY) != 0;
+    return closed ? g->r.fused || (group->flags & GROUP_STORED) : (group->flags & GROUP_DIRTY) != 0;
 }
 
 int aggregate_put(struct aggregate *g, const struct group_window *w, struct group *group,
@@ -334,10 +185,10 @@ int aggregate_put(struct aggregate *g, const struct group_window *w, struct grou
 
     if (!is_wanted(g, group, closed))
         return 0;
-    arena_reset(&g->arena);
+    arena_reset(&g->r.arena);
     rc = row_of(g, w, group, closed, &row, e);
     if (rc == 0)
-        rc = states->ops->put(g->state, &row.key, row.columns, row.blob, e);
+        rc = states->ops->put(g->r.state, &row.key, row.columns, row.blob, e);
     if (rc == 0)
         group->flags = GROUP_PRESENT | GROUP_STORED;
     return rc;
@@ -352,7 +203,7 @@ static int put_new(struct aggregate *g, const struct group_window *w,
     struct state_row rows[ROWS_TOGETHER_MAX];
     int n_rows = 0, rc = 0;
 
-    arena_reset(&g->arena);
+    arena_reset(&g->r.arena);
     for (; *at < end && n_rows < ROWS_TOGETHER_MAX && rc == 0; ++*at) {
         struct group *group = (*at)->what;
 
@@ -361,7 +212,7 @@ static int put_new(struct aggregate *g, const struct group_window *w,
         rc = row_of(g, w, group, closed, &rows[n_rows++], e);
         group->flags = GROUP_PRESENT | GROUP_STORED; // if not: the step is aborted
     }
-    return rc < 0 ? rc : states->ops->put_rows(g->state, rows, n_rows, e);
+    return rc < 0 ? rc : states->ops->put_rows(g->r.state, rows, n_rows, e);
 }
 
 // The rows that are there, then the new ones, each in key order. Rows of a closed window that only
@@ -370,7 +221,7 @@ int aggregate_put_all(struct aggregate *g, const struct group_window *w,
                       const struct keysort_item *items, size_t n, bool closed, struct err *e)
 {
     const struct states_ops *ops = run_states(g->op.run)->ops;
-    bool together = ops->put_rows != NULL, clears = closed && g->fused && ops->clear != NULL;
+    bool together = ops->put_rows != NULL, clears = closed && g->r.fused && ops->clear != NULL;
     size_t n_clear = 0;
     int rc = 0;
 
@@ -384,7 +235,7 @@ int aggregate_put_all(struct aggregate *g, const struct group_window *w,
     }
     for (const struct keysort_item *at = items; together && at < items + n && rc == 0;)
         rc = put_new(g, w, &at, items + n, closed, e);
-    return n_clear == 0 || rc < 0 ? rc : ops->clear(g->state, w->start, e);
+    return n_clear == 0 || rc < 0 ? rc : ops->clear(g->r.state, w->start, e);
 }
 
 static int flush_window(struct aggregate *g, struct group_window *w, struct err *e)
@@ -416,7 +267,7 @@ static void aggregate_committed(struct operator *o)
 {
     struct aggregate *g = (struct aggregate *)o;
 
-    agg_env_clear(&g->env);
+    agg_env_clear(&g->r.f.env);
     if (groups_bytes(&g->groups) > g->cache_bytes)
         groups_evict(&g->groups, g->cache_bytes / 4 * 3);
 }
@@ -427,7 +278,7 @@ static void aggregate_aborted(struct operator *o)
 
     aggregate_drop_closing(g);
     groups_clear(&g->groups);
-    agg_env_clear(&g->env);
+    agg_env_clear(&g->r.f.env);
     g->stale = true;
 }
 
@@ -447,7 +298,7 @@ int aggregate_reload(struct aggregate *g, struct err *e)
 
     ASSERT(g->n_closing == 0);
     groups_clear(&g->groups);
-    while ((rc = states->ops->scan(g->state, from, INT64_MAX, first_window, &window, e)) > 0) {
+    while ((rc = states->ops->scan(g->r.state, from, INT64_MAX, first_window, &window, e)) > 0) {
         groups_window_add(&g->groups, window, false);
         from = window + 1;
     }
@@ -457,66 +308,32 @@ int aggregate_reload(struct aggregate *g, struct err *e)
 
 // --- records ---
 
-static int eval_args(struct aggregate *g, struct event *ev, struct err *e)
-{
-    const struct plan_node *node = g->op.node;
-
-    for (int i = 0; i < g->n; i++) {
-        const struct plan_aggregate *a = &node->aggregate.aggs[i];
-        int rc;
-
-        if (!a->has_arg)
-            continue;
-        rc = operator_eval(&g->op, &a->arg, ev, &g->args[i], e);
-        if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(a->name));
-    }
-    return 0;
-}
-
-static int encode_key(struct aggregate *g, const struct event *ev, const struct value **parts,
-                      struct err *e)
-{
-    int n = event_key_parts(ev, parts);
-
-    if (n == 0)
-        return err_set(e, LEAT_EKEY, "a record without a key belongs to no group: use :by");
-    if (n != g->n_key)
-        return err_set(e, LEAT_EKEY, "the key has %d parts instead of %d", n, g->n_key);
-    buf_clear(&g->key);
-    return group_key_encode(&g->key, *parts, n, e);
-}
-
 // The group as state has it, for a window that is not wholly in memory.
 static int fetch_from_state(struct aggregate *g, const struct group_window *w,
                             struct group *group, const struct value *parts, struct err *e)
 {
     struct states *states = run_states(g->op.run);
     struct state_key k = {.window = w->start, .parts = parts};
-    struct value *plain;
     struct bytes blob;
     int rc;
 
-    arena_reset(&g->arena);
-    if (!g->fused) {
-        plain = arena_alloc(&g->arena, (size_t)g->n_key * sizeof(*plain));
-        group_key_decode(buf_bytes(&g->key), plain, g->n_key, &g->arena);
-        k.parts = plain;
-    }
-    rc = states->ops->get(g->state, &k, &g->arena, &blob, e);
+    arena_reset(&g->r.arena);
+    if (!g->r.fused)
+        k.parts = results_row_parts(&g->r, buf_bytes(&g->r.key), BYTES_NULL);
+    rc = states->ops->get(g->r.state, &k, &g->r.arena, &blob, e);
     return rc > 0 ? aggregate_unpack(g, group, blob, e) : rc;
 }
 
 static int fetch_group(struct aggregate *g, struct group_window *w, uint64_t hash,
                        const struct value *parts, struct group **out, struct err *e)
 {
-    struct group *group = group_find(w, buf_bytes(&g->key), hash);
+    struct group *group = group_find(w, buf_bytes(&g->r.key), hash);
     int rc = 0;
 
     if (group != NULL) {
         group->recent = true;
     } else {
-        group = group_add(&g->groups, w, buf_bytes(&g->key), hash);
+        group = group_add(&g->groups, w, buf_bytes(&g->r.key), hash);
         if (!w->complete)
             rc = fetch_from_state(g, w, group, parts, e);
         if (rc < 0)
@@ -530,14 +347,10 @@ static int fetch_group(struct aggregate *g, struct group_window *w, uint64_t has
 static int begin_group(struct aggregate *g, struct group *group, const struct value *parts,
                        struct err *e)
 {
-    bool keep = g->typed_keys || !group_key_is_exact(parts, g->n_key);
-    int rc = 0;
+    int rc = results_exact(&g->r, parts, e);
 
-    buf_clear(&g->blob);
-    for (int i = 0; i < g->n_key && rc == 0 && keep; i++)
-        rc = pack_value(&g->blob, &parts[i], e);
-    if (rc == 0 && group_set_exact(&g->groups, group, buf_bytes(&g->blob)) < 0)
-        rc = err_set(e, LEAT_EKEY, "the key of %zu bytes is too long", g->blob.n);
+    if (rc == 0 && group_set_exact(&g->groups, group, buf_bytes(&g->r.blob)) < 0)
+        rc = err_set(e, LEAT_EKEY, "the key of %zu bytes is too long", g->r.blob.n);
     return rc;
 }
 
@@ -556,16 +369,12 @@ static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const s
     if (rc < 0)
         return rc;
     run_undo_bytes(g->op.run, &group->flags, sizeof(group->flags) + g->groups.acc_bytes);
-    for (int i = 0; i < g->n && rc == 0; i++) {
-        if (value_is_nil(&g->args[i]))
-            continue;
-        rc = g->types[i]->add(&g->env, (uint8_t *)group->acc + g->at[i], &g->args[i], ev->time, e);
-        if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(g->op.node->aggregate.aggs[i].name));
-    }
+    rc = functions_add(&g->r.f, group->acc, g->r.f.args, ev->time, e);
+    if (rc < 0)
+        return rc;
     group->flags |= GROUP_PRESENT | GROUP_DIRTY;
     group_list(w, group);
-    return rc;
+    return 0;
 }
 
 static int count_windows(struct aggregate *g, int64_t first, int64_t last, struct event *ev,
@@ -573,13 +382,13 @@ static int count_windows(struct aggregate *g, int64_t first, int64_t last, struc
 {
     const struct value *parts;
     uint64_t hash;
-    int rc = encode_key(g, ev, &parts, e);
+    int rc = results_key(&g->r, ev, &parts, e);
 
     if (rc < 0)
         return rc;
-    hash = aggregate_hash(buf_bytes(&g->key));
+    hash = aggregate_hash(buf_bytes(&g->r.key));
     groups_prefetch(&g->groups, hash); // while the arguments are computed
-    rc = eval_args(g, ev, e);
+    rc = functions_eval(&g->r.f, ev, e);
     if (rc < 0)
         return rc;
     if (first == last)

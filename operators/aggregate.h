@@ -5,47 +5,26 @@
 #ifndef LEAT_OPERATORS_AGGREGATE_H
 #define LEAT_OPERATORS_AGGREGATE_H
 
-#include "operators/aggregates.h"
 #include "operators/groups.h"
 #include "operators/operators.h"
+#include "operators/results.h"
 
 struct aggregate {
     struct operator op;
     const struct plan_window *window;
-    // the functions
-    int n;
-    const struct agg_type **types;
-    size_t *at;         // of each accumulator in group.acc, in bytes
-    struct value *args; // of the record being counted
-    // the shape of results: key parts, window_start, window_end, aggregates
-    int n_key;
-    int n_fields;
-    struct bytes *names;
-    // state
-    struct state *state;
-    bool fused;
-    bool typed_keys; // fused, and the key's columns change what is written into them
+    struct results r;
     bool stale; // the cache is void: windows must be found again in state
     struct groups groups;
     struct group_window **closing; // closed in this step, not flushed yet; in order
     size_t n_closing, cap_closing;
-    struct agg_env env;
     size_t cache_bytes; // groups are evicted past this
     size_t close_rows;  // a closing window is read from state in pieces of this many rows
-    // scratch
-    struct buf key, blob;
-    struct arena arena;
 };
 
 // For tests: small numbers find big bugs.
 void aggregate_limits(struct operator *o, size_t cache_bytes, size_t close_rows);
 
-// The result of a group as values: key parts [0..n_key), then aggregates [..n).
-void aggregate_parts(struct aggregate *g, const struct group *group, struct value *parts,
-                     struct arena *a);
-void aggregate_results(const struct aggregate *g, const struct group *group, struct value *out);
-
-// The key of a state row, into g->key.
+// The key of a state row, into g->r.key.
 int aggregate_row_key(struct aggregate *g, const struct state_key *k, struct bytes blob,
                       struct err *e) LEAT_CHECKED;
 // Fills an empty group from its blob.

@@ -2,101 +2,25 @@
 #include "operators/aggregates.h"
 
 #include "operators/pack.h"
-#include "runtime/base/heap.h"
 
 #include <math.h>
 
-// --- texts ---
-
-void agg_env_clear(struct agg_env *env)
+int agg_number(const struct agg_env *env, const struct value *v, double *d, struct err *e)
 {
-    for (size_t i = 0; i < env->n_trash; i++)
-        heap_free(env->trash[i]);
-    env->n_trash = 0;
-}
-
-void agg_env_deinit(struct agg_env *env)
-{
-    agg_env_clear(env);
-    heap_free(env->trash);
-    *env = (struct agg_env){0};
-}
-
-static bool owns_block(const struct value *v)
-{
-    return v->type == VALUE_TEXT || v->type == VALUE_BYTES || v->type == VALUE_DOC_ARRAY ||
-           v->type == VALUE_DOC_OBJECT;
-}
-
-static void undo_block(void *block)
-{
-    heap_free(block);
-}
-
-// The old block goes to the trash, and comes back out of it if the record fails.
-static void trash_add(struct agg_env *env, void *block)
-{
-    if (env->n_trash == env->cap_trash) {
-        env->cap_trash = env->cap_trash ? env->cap_trash * 2 : 64;
-        env->trash = heap_realloc(env->trash, env->cap_trash * sizeof(*env->trash));
+    switch ((enum value_type)v->type) {
+    case VALUE_INT:
+        *d = (double)v->i;
+        return 0;
+    case VALUE_FLOAT:
+        *d = v->f;
+        return 0;
+    case VALUE_DECIMAL:
+        *d = (double)v->i / pow(10, v->scale);
+        return 0;
+    default:
+        return err_set(e, LEAT_ETYPE, "%s wants numbers, not %s", agg_kind_name(env->spec->kind),
+                       value_type_name(v));
     }
-    run_undo_bytes(env->run, &env->n_trash, sizeof(env->n_trash));
-    env->trash[env->n_trash++] = block;
-}
-
-// A copy of v whose bytes are a block of its own.
-static struct value value_own(const struct value *v)
-{
-    struct value own = *v;
-
-    if (owns_block(v)) {
-        uint8_t *block = heap_alloc(v->s.n + 1);
-
-        if (v->s.n > 0)
-            memcpy(block, v->s.p, v->s.n);
-        own.s.p = block;
-    }
-    return own;
-}
-
-static int value_set(struct agg_env *env, struct value *slot, const struct value *v, struct err *e)
-{
-    struct buf doc = BUF_EMPTY;
-    struct value flat = *v;
-    int rc = 0;
-
-    if (v->type == VALUE_OBJECT || v->type == VALUE_ARRAY) {
-        rc = value_write_msgpack(v, &doc, e);
-        flat = (struct value){.type = v->type == VALUE_OBJECT ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY,
-                              .format = FORMAT_MSGPACK,
-                              .s = buf_bytes(&doc)};
-    }
-    if (rc == 0) {
-        if (owns_block(slot))
-            trash_add(env, (void *)slot->s.p);
-        *slot = value_own(&flat);
-        if (owns_block(slot))
-            run_undo_call(env->run, undo_block, (void *)slot->s.p);
-    }
-    buf_deinit(&doc);
-    return rc;
-}
-
-static void value_drop(struct value *v)
-{
-    if (owns_block(v))
-        heap_free((void *)v->s.p);
-    *v = VALUE_OF_MISSING;
-}
-
-static int value_unpack_own(struct bytes *in, struct value *v)
-{
-    struct value borrowed;
-    int rc = unpack_value(in, &borrowed);
-
-    if (rc == 0)
-        *v = value_own(&borrowed);
-    return rc;
 }
 
 // --- count ---
@@ -116,8 +40,10 @@ static int count_merge(struct agg_env *env, void *acc, const void *other, struct
     return 0;
 }
 
-static struct value count_result(const void *acc)
+static struct value count_result(const struct plan_aggregate *spec, const void *acc,
+                                 struct arena *a)
 {
+    (void)spec, (void)a;
     return value_int(*(const int64_t *)acc);
 }
 
@@ -128,8 +54,9 @@ static int count_pack(const void *acc, struct buf *out, struct err *e)
     return 0;
 }
 
-static int count_unpack(void *acc, struct bytes *in)
+static int count_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
+    (void)env;
     return unpack_i64(in, acc);
 }
 
@@ -238,10 +165,12 @@ static int sum_merge(struct agg_env *env, void *acc, const void *other, struct e
     return rc;
 }
 
-static struct value sum_result(const void *acc)
+static struct value sum_result(const struct plan_aggregate *spec, const void *acc,
+                               struct arena *a)
 {
     const struct acc_sum *s = acc;
 
+    (void)spec, (void)a;
     switch ((enum sum_kind)s->kind) {
     case SUM_INT:
         return value_int(s->i);
@@ -255,11 +184,13 @@ static struct value sum_result(const void *acc)
     return VALUE_OF_NULL;
 }
 
-static struct value avg_result(const void *acc)
+static struct value avg_result(const struct plan_aggregate *spec, const void *acc,
+                               struct arena *a)
 {
     const struct acc_sum *s = acc;
     double sum = (double)s->i;
 
+    (void)spec, (void)a;
     if (s->n == 0)
         return VALUE_OF_NULL;
     if (s->kind == SUM_DECIMAL)
@@ -281,11 +212,12 @@ static int sum_pack(const void *acc, struct buf *out, struct err *e)
     return 0;
 }
 
-static int sum_unpack(void *acc, struct bytes *in)
+static int sum_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
     struct acc_sum *s = acc;
     int rc = unpack_u8(in, &s->kind);
 
+    (void)env;
     rc = rc < 0 ? rc : unpack_u8(in, &s->scale);
     rc = rc < 0 ? rc : unpack_i64(in, &s->n);
     rc = rc < 0 ? rc : unpack_i64(in, &s->i);
@@ -306,11 +238,11 @@ static int extreme_add(struct agg_env *env, struct value *acc, const struct valu
     if (v->type == VALUE_BOOL || value_is_object(v) || value_is_array(v))
         return err_set(e, LEAT_ETYPE, "cannot compare %s", value_type_name(v));
     if (acc->type == VALUE_MISSING)
-        return value_set(env, acc, v, e);
+        return kept_set(env, acc, v, e);
     rc = value_cmp(v, acc, &cmp, e);
     if (rc < 0)
         return rc;
-    return cmp * sign > 0 ? value_set(env, acc, v, e) : 0;
+    return cmp * sign > 0 ? kept_set(env, acc, v, e) : 0;
 }
 
 static int min_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
@@ -341,10 +273,12 @@ static int max_merge(struct agg_env *env, void *acc, const void *other, struct e
     return v->type == VALUE_MISSING ? 0 : extreme_add(env, acc, v, 1, e);
 }
 
-static struct value extreme_result(const void *acc)
+static struct value extreme_result(const struct plan_aggregate *spec, const void *acc,
+                                   struct arena *a)
 {
     const struct value *v = acc;
 
+    (void)spec, (void)a;
     return v->type == VALUE_MISSING ? VALUE_OF_NULL : *v;
 }
 
@@ -353,14 +287,14 @@ static int extreme_pack(const void *acc, struct buf *out, struct err *e)
     return pack_value(out, acc, e);
 }
 
-static int extreme_unpack(void *acc, struct bytes *in)
+static int extreme_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
-    return value_unpack_own(in, acc);
+    return kept_unpack(env, in, acc);
 }
 
 static void extreme_drop(void *acc)
 {
-    value_drop(acc);
+    kept_drop(acc);
 }
 
 // --- first and last ---
@@ -374,7 +308,7 @@ static int timed_set(struct agg_env *env, struct acc_timed *t, const struct valu
                      struct err *e)
 {
     t->time = time;
-    return value_set(env, &t->value, v, e);
+    return kept_set(env, &t->value, v, e);
 }
 
 static int first_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
@@ -411,9 +345,10 @@ static int last_merge(struct agg_env *env, void *acc, const void *other, struct 
     return t->value.type == VALUE_MISSING ? 0 : last_add(env, acc, &t->value, t->time, e);
 }
 
-static struct value timed_result(const void *acc)
+static struct value timed_result(const struct plan_aggregate *spec, const void *acc,
+                                 struct arena *a)
 {
-    return extreme_result(&((const struct acc_timed *)acc)->value);
+    return extreme_result(spec, &((const struct acc_timed *)acc)->value, a);
 }
 
 static int timed_pack(const void *acc, struct buf *out, struct err *e)
@@ -424,22 +359,96 @@ static int timed_pack(const void *acc, struct buf *out, struct err *e)
     return pack_value(out, &t->value, e);
 }
 
-static int timed_unpack(void *acc, struct bytes *in)
+static int timed_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
     struct acc_timed *t = acc;
     int rc = unpack_i64(in, &t->time);
 
-    return rc < 0 ? rc : value_unpack_own(in, &t->value);
+    return rc < 0 ? rc : kept_unpack(env, in, &t->value);
 }
 
 static void timed_drop(void *acc)
 {
-    value_drop(&((struct acc_timed *)acc)->value);
+    kept_drop(&((struct acc_timed *)acc)->value);
+}
+
+// --- stddev ---
+
+struct acc_moments {
+    int64_t n;
+    double mean, m2; // m2: sum of squared distances from the mean
+};
+
+static int moments_check(const struct acc_moments *m, struct err *e)
+{
+    return isfinite(m->m2) ? 0 : err_set(e, LEAT_ENUMBER, "the deviation is not finite");
+}
+
+static int stddev_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
+                      struct err *e)
+{
+    struct acc_moments *m = acc;
+    double d, off;
+    int rc = agg_number(env, v, &d, e);
+
+    (void)time;
+    if (rc < 0)
+        return rc;
+    off = d - m->mean;
+    m->n++;
+    m->mean += off / (double)m->n;
+    m->m2 += off * (d - m->mean);
+    return moments_check(m, e);
+}
+
+static int stddev_merge(struct agg_env *env, void *acc, const void *other, struct err *e)
+{
+    struct acc_moments *m = acc;
+    const struct acc_moments *o = other;
+    double off = o->mean - m->mean, n = (double)m->n + (double)o->n;
+
+    (void)env;
+    if (o->n == 0)
+        return 0;
+    m->mean += off * ((double)o->n / n);
+    m->m2 += o->m2 + off * off * ((double)m->n / n * (double)o->n);
+    m->n += o->n;
+    return moments_check(m, e);
+}
+
+static struct value stddev_result(const struct plan_aggregate *spec, const void *acc,
+                                  struct arena *a)
+{
+    const struct acc_moments *m = acc;
+
+    (void)spec, (void)a;
+    return m->n < 2 ? VALUE_OF_NULL : value_float(sqrt(m->m2 / (double)(m->n - 1)));
+}
+
+static int stddev_pack(const void *acc, struct buf *out, struct err *e)
+{
+    const struct acc_moments *m = acc;
+
+    (void)e;
+    pack_i64(out, m->n);
+    pack_f64(out, m->mean);
+    pack_f64(out, m->m2);
+    return 0;
+}
+
+static int stddev_unpack(struct agg_env *env, void *acc, struct bytes *in)
+{
+    struct acc_moments *m = acc;
+    int rc = unpack_i64(in, &m->n);
+
+    (void)env;
+    rc = rc < 0 ? rc : unpack_f64(in, &m->mean);
+    return rc < 0 ? rc : unpack_f64(in, &m->m2);
 }
 
 // --- the table ---
 
-static const struct agg_type types[AGG_KINDS] = {
+static const struct agg_type simple[] = {
     [AGG_COUNT] = {sizeof(int64_t), count_add, count_merge, count_result, count_pack, count_unpack,
                    NULL},
     [AGG_SUM] = {sizeof(struct acc_sum), sum_add, sum_merge, sum_result, sum_pack, sum_unpack,
@@ -454,9 +463,22 @@ static const struct agg_type types[AGG_KINDS] = {
                    timed_unpack, timed_drop},
     [AGG_LAST] = {sizeof(struct acc_timed), last_add, last_merge, timed_result, timed_pack,
                   timed_unpack, timed_drop},
+    [AGG_STDDEV] = {sizeof(struct acc_moments), stddev_add, stddev_merge, stddev_result,
+                    stddev_pack, stddev_unpack, NULL},
 };
 
 const struct agg_type *agg_type(enum agg_kind kind)
 {
-    return kind >= 0 && kind < AGG_KINDS && types[kind].add != NULL ? &types[kind] : NULL;
+    switch (kind) {
+    case AGG_QUANTILE:
+        return &agg_quantile;
+    case AGG_DISTINCT:
+        return &agg_distinct;
+    case AGG_TOP:
+        return &agg_top;
+    case AGG_COLLECT:
+        return &agg_collect;
+    default:
+        return kind < ARRAY_LEN(simple) && simple[kind].add != NULL ? &simple[kind] : NULL;
+    }
 }

@@ -12,49 +12,19 @@
 #include "operators/window.h"
 #include "runtime/base/heap.h"
 
-static struct value final_value(struct aggregate *g, const struct group_window *w,
-                                const struct group *group, const struct value *parts,
-                                struct arena *a)
-{
-    struct value_object *obj = arena_alloc(a, sizeof(*obj));
-    int i = g->n_key;
-
-    obj->n = (size_t)g->n_fields;
-    obj->names = g->names;
-    obj->values = arena_alloc(a, (size_t)g->n_fields * sizeof(*obj->values));
-    memcpy(obj->values, parts, (size_t)g->n_key * sizeof(*parts));
-    obj->values[i++] = value_int(w->start);
-    obj->values[i++] = value_int(window_end(g->window, w->start));
-    aggregate_results(g, group, obj->values + i);
-    return (struct value){.type = VALUE_OBJECT, .object = obj};
-}
-
-static struct value final_key(const struct aggregate *g, struct value *parts, struct arena *a)
-{
-    struct value_array *array;
-
-    if (g->n_key == 1)
-        return parts[0];
-    array = arena_alloc(a, sizeof(*array));
-    *array = (struct value_array){.n = (size_t)g->n_key, .items = parts};
-    return (struct value){.type = VALUE_ARRAY, .array = array};
-}
-
 static int emit_final(struct aggregate *g, const struct group_window *w,
                       const struct group *group, struct err *e)
 {
-    struct arena *a = &g->arena; // of this one event: thousands may close together
+    struct arena *a = &g->r.arena; // of this one event: thousands may close together
     struct value *parts;
-    struct event ev = {.partition = -1, .offset = -1};
+    struct event ev;
 
     if (g->op.node->n_outs[OUT_FINAL] == 0 || !(group->flags & GROUP_PRESENT))
         return 0;
     arena_reset(a);
-    parts = arena_alloc(a, (size_t)g->n_key * sizeof(*parts));
-    aggregate_parts(g, group, parts, a);
-    ev.time = ev.timestamp = window_end(g->window, w->start) - 1;
-    ev.key = final_key(g, parts, a);
-    view_of(&ev.view, NULL, final_value(g, w, group, parts, a), a);
+    parts = arena_alloc(a, (size_t)g->r.n_key * sizeof(*parts));
+    results_parts(&g->r, group_key(group), group_exact(group), parts, a);
+    ev = results_event(&g->r, parts, group->acc, w->start, window_end(g->window, w->start), a);
     return operator_emit(&g->op, OUT_FINAL, &ev, e);
 }
 
@@ -80,7 +50,7 @@ static int piece_row(void *arg, const struct state_key *k, struct bytes blob)
     rc = aggregate_row_key(g, k, blob, p->err);
     if (rc < 0)
         return rc;
-    key = buf_bytes(&g->key);
+    key = buf_bytes(&g->r.key);
     hash = aggregate_hash(key);
     if (p->rows == 0 || bytes_cmp(key, buf_bytes(&p->last)) > 0) {
         buf_clear(&p->last);
@@ -100,7 +70,7 @@ static int piece_read(struct piece *p, struct err *e)
 
     p->rows = 0;
     p->err = e;
-    return run_states(g->op.run)->ops->scan(g->state, p->w->start, p->w->start + 1, piece_row, p,
+    return run_states(g->op.run)->ops->scan(g->r.state, p->w->start, p->w->start + 1, piece_row, p,
                                             e);
 }
 

@@ -51,7 +51,9 @@ void groups_deinit(struct groups *gs)
 
 size_t groups_bytes(const struct groups *gs)
 {
-    return gs->n_groups * (group_size(gs) + 2 * sizeof(struct group_slot)) + gs->key_bytes;
+    size_t owned = gs->owned != NULL ? *gs->owned : 0;
+
+    return gs->n_groups * (group_size(gs) + 2 * sizeof(struct group_slot)) + gs->key_bytes + owned;
 }
 
 // --- memory of groups ---

@@ -35,6 +35,11 @@ struct group {
     uint64_t acc[]; // accumulators, then room for a short key
 };
 
+static inline struct bytes group_exact(const struct group *g)
+{
+    return bytes_of(g->exact, g->exact_n);
+}
+
 static inline struct bytes group_key(const struct group *g)
 {
     return bytes_of(g->key, g->key_n);
@@ -58,6 +63,7 @@ struct groups {
     size_t acc_bytes;
     void (*drop)(void *arg, struct group *g); // frees what the accumulators own; may be NULL
     void *arg;
+    const size_t *owned;      // bytes that accumulators hold elsewhere; may be NULL
     struct group_window **windows; // by start
     size_t n_windows, cap_windows;
     struct group_window *hot; // the one used last; NULL

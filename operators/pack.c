@@ -90,6 +90,15 @@ int unpack_u8(struct bytes *in, uint8_t *v)
     return 0;
 }
 
+int unpack_u32(struct bytes *in, uint32_t *v)
+{
+    if (in->n < 4)
+        return LEAT_ECORRUPT;
+    *v = load_be32(in->p);
+    *in = bytes_of(in->p + 4, in->n - 4);
+    return 0;
+}
+
 int unpack_i64(struct bytes *in, int64_t *v)
 {
     if (in->n < 8)

@@ -18,6 +18,7 @@ int pack_value(struct buf *out, const struct value *v, struct err *e) LEAT_CHECK
 
 // Take from the front of `in`; LEAT_ECORRUPT when it ends too early. Values borrow from `in`.
 int unpack_u8(struct bytes *in, uint8_t *v) LEAT_CHECKED;
+int unpack_u32(struct bytes *in, uint32_t *v) LEAT_CHECKED;
 int unpack_i64(struct bytes *in, int64_t *v) LEAT_CHECKED;
 int unpack_f64(struct bytes *in, double *v) LEAT_CHECKED;
 int unpack_value(struct bytes *in, struct value *v) LEAT_CHECKED;

@@ -67,6 +67,8 @@
 #define STEP_MS_MAX 100           // or this long
 #define STEP_GAP_MS_MIN 2         // a drained input does not commit more often than this
 #define RECORD_OUTPUTS_MAX 100000 // rows and records one input record may cause: class budget
+#define AGG_TOP_MAX 1000 // top(n, ...): refused at load
+#define AGG_COLLECT_MAX 10000 // values of one collect, and STATE_BYTES_MAX: class budget
 #define PARKED_MAX_DEFAULT 10000
 #define OUTBOX_ROWS_MAX 1000000 // waiting rows: the job pauses
 #define LATE_SAMPLE_ROWS 100

@@ -81,14 +81,21 @@ static int visit_match(struct plan_node *n, int (*visit)(void *arg, struct plan_
     return rc;
 }
 
+static int visit_function(struct plan_aggregate *a, int (*visit)(void *arg, struct plan_expr *x),
+                          void *arg)
+{
+    int rc = a->has_arg ? visit(arg, &a->arg) : 0;
+
+    return rc != 0 ? rc : visit_fields(a->fields, a->n_fields, visit, arg);
+}
+
 static int visit_aggregate(struct plan_node *n, int (*visit)(void *arg, struct plan_expr *x),
                            void *arg)
 {
     int rc = 0;
 
     for (int i = 0; i < n->aggregate.n && rc == 0; i++)
-        if (n->aggregate.aggs[i].has_arg)
-            rc = visit(arg, &n->aggregate.aggs[i].arg);
+        rc = visit_function(&n->aggregate.aggs[i], visit, arg);
     return rc;
 }
 
@@ -222,6 +229,8 @@ const char *agg_kind_name(enum agg_kind k)
     static const char *const names[AGG_KINDS] = {
         [AGG_COUNT] = "count", [AGG_SUM] = "sum",     [AGG_AVG] = "avg",   [AGG_MIN] = "min",
         [AGG_MAX] = "max",     [AGG_FIRST] = "first", [AGG_LAST] = "last",
+        [AGG_STDDEV] = "stddev", [AGG_QUANTILE] = "quantile", [AGG_DISTINCT] = "distinct",
+        [AGG_TOP] = "top", [AGG_COLLECT] = "collect",
     };
 
     ASSERT(k < AGG_KINDS);

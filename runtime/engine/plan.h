@@ -85,6 +85,11 @@ enum agg_kind {
     AGG_MAX,
     AGG_FIRST, // by event time, then arrival
     AGG_LAST,
+    AGG_STDDEV, // of a sample
+    AGG_QUANTILE,
+    AGG_DISTINCT,
+    AGG_TOP, // arg: what to compare; fields: what to keep
+    AGG_COLLECT,
     AGG_KINDS
 };
 
@@ -93,6 +98,10 @@ struct plan_aggregate {
     enum agg_kind kind;
     struct plan_expr arg;
     bool has_arg;
+    double q;      // quantile: 0 to 1
+    int64_t limit; // top: how many
+    struct plan_field *fields; // top
+    int n_fields;
 };
 
 enum table_verb { VERB_INSERT, VERB_PUT, VERB_PATCH, VERB_ADD, VERB_DELETE };

@@ -58,9 +58,15 @@ static void add_window(struct buf *b, const struct plan_node *n)
 
     buf_printf(b, "%d,%lld,%lld,%lld,", (int)w->kind, (long long)w->size_ms, (long long)w->every_ms,
                (long long)w->grace_ms);
-    for (int i = 0; i < n->aggregate.n; i++)
-        buf_printf(b, "%s %.*s,", agg_kind_name(n->aggregate.aggs[i].kind),
-                   BYTES_FMT(n->aggregate.aggs[i].name));
+    for (int i = 0; i < n->aggregate.n; i++) {
+        const struct plan_aggregate *a = &n->aggregate.aggs[i];
+        buf_printf(b, "%s %.*s,", agg_kind_name(a->kind), BYTES_FMT(a->name));
+        if (a->kind == AGG_QUANTILE)
+            buf_append(b, &a->q, sizeof a->q);
+        if (a->kind == AGG_TOP)
+            buf_printf(b, "%lld,", (long long)a->limit);
+        add_names(b, a->fields, a->n_fields);
+    }
 }
 
 static void add_settings(struct buf *b, const struct plan *p, const struct plan_node *n)

@@ -12,6 +12,8 @@
 // that did not finish is freed by plan_free as usual.
 #include "runtime/engine/plan_passes.h"
 
+#include "runtime/base/limits.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -86,6 +88,21 @@ static int check_inputs(const struct plan *p, const struct plan_node *n, struct 
     return 0;
 }
 
+static int check_function(const struct plan *p, const struct plan_node *n,
+                          const struct plan_aggregate *a, struct err *e)
+{
+    if (a->kind != AGG_COUNT && !a->has_arg)
+        return plan_refuse(p, n->line, e, "in aggregate: %s needs an expression",
+                           agg_kind_name(a->kind));
+    if (a->kind == AGG_QUANTILE && !(a->q >= 0 && a->q <= 1))
+        return plan_refuse(p, n->line, e, "in aggregate: a quantile is from 0 to 1");
+    if (a->kind == AGG_TOP && (a->limit < 1 || a->limit > AGG_TOP_MAX))
+        return plan_refuse(p, n->line, e, "in aggregate: top keeps 1 to %d records", AGG_TOP_MAX);
+    if (a->kind == AGG_TOP && a->n_fields == 0)
+        return plan_refuse(p, n->line, e, "in aggregate: top needs fields to keep");
+    return 0;
+}
+
 static int check_aggregate(const struct plan *p, const struct plan_node *n, struct err *e)
 {
     const struct plan_window *w = &n->aggregate.window;
@@ -99,10 +116,11 @@ static int check_aggregate(const struct plan *p, const struct plan_node *n, stru
                            "in window: every must be more than 0 and at most the size");
     if (w->grace_ms < 0)
         return plan_refuse(p, w->line, e, "in window: grace must not be negative");
-    for (int i = 0; i < n->aggregate.n; i++)
-        if (n->aggregate.aggs[i].kind != AGG_COUNT && !n->aggregate.aggs[i].has_arg)
-            return plan_refuse(p, n->line, e, "in aggregate: %s needs an expression",
-                               agg_kind_name(n->aggregate.aggs[i].kind));
+    for (int i = 0; i < n->aggregate.n; i++) {
+        int rc = check_function(p, n, &n->aggregate.aggs[i], e);
+        if (rc != 0)
+            return rc;
+    }
     return 0;
 }
 

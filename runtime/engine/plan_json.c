@@ -126,6 +126,22 @@ static void source_json(const struct plan_source *s, struct buf *out)
     text(out, "from", s->from_latest ? "latest" : "earliest");
 }
 
+// What quantile and top are given beside their expression.
+static void function_json(const struct plan_aggregate *a, struct buf *out)
+{
+    struct value q = value_float(a->q);
+
+    if (a->kind == AGG_QUANTILE) {
+        buf_append_str(out, ",{\"q\":");
+        value_json(&q, out);
+        buf_append_byte(out, '}');
+    } else if (a->kind == AGG_TOP) {
+        buf_printf(out, ",{\"limit\":%lld", (long long)a->limit);
+        fields_json(out, "fields", a->fields, a->n_fields);
+        buf_append_byte(out, '}');
+    }
+}
+
 static void aggregate_json(const struct plan *p, const struct plan_node *n, struct buf *out)
 {
     static const char *const kinds[] = {"none", "tumbling", "hopping", "session", "last"};
@@ -147,6 +163,7 @@ static void aggregate_json(const struct plan *p, const struct plan_node *n, stru
             buf_append_byte(out, ',');
             expr_json(&a->arg, out);
         }
+        function_json(a, out);
         buf_append_byte(out, ']');
     }
     buf_append_byte(out, ']');

@@ -46,7 +46,19 @@ static void column_name(struct buf *b, struct bytes name)
 
 static const char *column_type(enum agg_kind k)
 {
-    return k == AGG_COUNT ? "integer" : k == AGG_AVG ? "real" : "any";
+    switch (k) {
+    case AGG_COUNT:
+    case AGG_DISTINCT:
+        return "integer";
+    case AGG_AVG:
+    case AGG_STDDEV:
+        return "real";
+    case AGG_TOP:
+    case AGG_COLLECT:
+        return "json";
+    default:
+        return "any";
+    }
 }
 
 static void write_key_columns(struct buf *b, const struct plan_node *n, const char *suffix)

@@ -35,6 +35,16 @@ static int64_t get_int(struct reading *r, int t, const char *name, int64_t fallb
     return v;
 }
 
+static double get_number(struct reading *r, int t, const char *name)
+{
+    double v;
+
+    (void)lua_getfield(r->L, t, name);
+    v = lua_tonumber(r->L, -1);
+    lua_pop(r->L, 1);
+    return v;
+}
+
 static bool get_bool(struct reading *r, int t, const char *name)
 {
     bool b;
@@ -223,6 +233,9 @@ static void read_aggregate(struct reading *r, int t, struct plan_node *node)
         a->name = bytes_str(get_text(r, at, "name"));
         a->kind = agg_of(get_text(r, at, "kind"));
         a->has_arg = read_expr_field(r, at, "arg", &a->arg);
+        a->q = get_number(r, at, "q");
+        a->limit = get_int(r, at, "limit", 0);
+        read_fields(r, at, "fields", &a->fields, &a->n_fields);
         lua_pop(r->L, 1);
     }
     close_list(r);

@@ -353,7 +353,8 @@ local function make_aggregate(d, line, from, spec, aggs, opts)
     if type(name) ~= "string" or not x or not x.aggregate then
       fail(line, "in aggregate: write name = count(), name = avg \"field\", ...")
     end
-    n.aggs[#n.aggs + 1] = { name = name, kind = x.aggregate, arg = x.arg }
+    n.aggs[#n.aggs + 1] = { name = name, kind = x.aggregate, arg = x.arg, q = x.q, limit = x.limit,
+        fields = x.fields }
   end
   if #n.aggs == 0 then fail(line, ":aggregate has nothing to compute") end
   local s = node("aggregate", line, from, n)
@@ -614,11 +615,29 @@ local function agg(kind, wants)
 end
 
 words.count = agg("count", false)
-for _, kind in ipairs { "sum", "avg", "min", "max", "first", "last" } do
+for _, kind in ipairs { "sum", "avg", "min", "max", "first", "last", "stddev", "distinct",
+    "collect" } do
   words[kind] = agg(kind, true)
 end
-for _, kind in ipairs { "stddev", "quantile", "distinct", "top", "collect" } do
-  words[kind] = function() later(at_load(kind), kind) end
+
+function words.quantile(q, e, ...)
+  local line = at_load("quantile")
+  if type(q) ~= "number" or q < 0 or q > 1 then
+    fail(line, "quantile wants a number from 0 to 1 first: quantile(0.95, \"field\")")
+  end
+  local x = agg("quantile", true)(e, ...)
+  data[x].q = q
+  return x
+end
+
+function words.top(n, by, list)
+  local line = at_load("top")
+  if math.type(n) ~= "integer" or n < 1 then
+    fail(line, "top wants how many first: top(3, \"amount\", { \"name\", \"amount\" })")
+  end
+  local x = agg("top", true)(by)
+  data[x].limit, data[x].fields = n, fields(line, "top", list)
+  return x
 end
 
 -- ---------------------------------------------------------------- the job

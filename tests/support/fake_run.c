@@ -444,7 +444,9 @@ const char *table_verb_name(enum table_verb v)
 
 const char *agg_kind_name(enum agg_kind k)
 {
-    static const char *const names[] = {"count", "sum", "avg", "min", "max", "first", "last"};
+    static const char *const names[] = {"count", "sum", "avg", "min", "max", "first",
+                                        "last",
+                                        "stddev", "quantile", "distinct", "top", "collect"};
 
     return names[k];
 }
