@@ -10,7 +10,8 @@
 //
 // A sequence is (where the record entered, key): what comes later with the same key waits, so that
 // a cure cannot overtake what it cures. When the head of a sequence succeeds, its followers run in
-// order, each all or nothing; the first that fails is the new head, with its own class.
+// order, each all or nothing; the first that fails is the new head, with its own class, unless that
+// class holds no key.
 //
 // Everything is rows of the step: parked rows, their removal, the dead letter. The set of held keys
 // in memory is only a copy of them; an aborted step reads it again.
@@ -71,13 +72,17 @@ static void hold(struct parking *p, struct bytes entry, struct bytes key)
     (void)hashmap_put(&p->held, held_key(p, entry, key), p);
 }
 
+// Whether others wait behind a row that failed with this class.
+static bool heads(const struct parking *p, const struct parked_row *row)
+{
+    return parking_decide(&p->plan->errors, row->class, !bytes_is_null(row->key), 1).holds;
+}
+
 static int load_row(void *arg, const struct parked_row *row)
 {
     struct parking *p = arg;
-    bool holds = row->state == PARKED_SEQUENCE ||
-                 parking_decide(&p->plan->errors, row->class, true, 1).holds;
 
-    if (!bytes_is_null(row->key) && holds)
+    if (!bytes_is_null(row->key) && (row->state == PARKED_SEQUENCE || heads(p, row)))
         hold(p, row->entry, row->key);
     return 0;
 }
@@ -302,10 +307,19 @@ int parking_next(struct parking *p, int64_t *at, struct err *e)
 
 // --- retries ---
 
-// The tried row failed again: wait on, or give up.
+// A person had it tried again: only what is spent, or is never tried by itself, can have been final
+// before.
+static bool was_final(const struct parking *p, const struct parked_row *row)
+{
+    return row->state == PARKED_RETRY &&
+           (row->class != LEAT_EMISSING || row->tries > p->plan->errors.n_retry);
+}
+
+// The tried row failed again: wait on, or give up. It becomes a dead letter once.
 static int failed_again(struct parking *p, struct parked_row *row, int class, int64_t now,
                         struct err *why, struct err *e)
 {
+    bool again = was_final(p, row);
     struct parking_verdict v;
     struct blame b;
     int rc;
@@ -319,12 +333,13 @@ static int failed_again(struct parking *p, struct parked_row *row, int class, in
     row->next_at = v.state == PARKED_RETRY ? now + v.wait_ms : 0;
     p->dirty = true;
     rc = p->store->ops->park_update(p->store, row, e);
-    if (rc == 0 && v.state == PARKED_FINAL)
+    if (rc == 0 && v.state == PARKED_FINAL && !again)
         rc = dead_letter(p, row, e);
     return rc;
 }
 
-// 1 cured, 0 it failed and stays, negative the machine's error.
+// 1 those behind it may go on: it is cured, or failed in a way that holds nobody. 0 it failed and
+// they wait on. Negative the machine's error.
 static int try_row(struct parking *p, struct parked_row *row, const struct parking_again *again,
                    struct err *e)
 {
@@ -337,8 +352,10 @@ static int try_row(struct parking *p, struct parked_row *row, const struct parki
             *e = why;
         return rc;
     }
-    if (rc != 0)
-        return failed_again(p, row, class, again->now, &why, e);
+    if (rc != 0) {
+        rc = failed_again(p, row, class, again->now, &why, e);
+        return rc != 0 ? rc : !bytes_is_null(row->key) && !heads(p, row);
+    }
     rc = p->store->ops->park_remove(p->store, row->id, e);
     p->count--;
     p->dirty = true;
@@ -346,9 +363,11 @@ static int try_row(struct parking *p, struct parked_row *row, const struct parki
 }
 
 struct followers {
+    struct parking *parking;
     struct arena *arena;
     struct parked_row rows[FOLLOWERS_AT_ONCE];
     int n;
+    bool held; // by another failed row of the key
 };
 
 static void row_copy(struct parked_row *to, const struct parked_row *from, struct arena *a)
@@ -366,31 +385,33 @@ static int take_follower(void *arg, const struct parked_row *row)
 {
     struct followers *f = arg;
 
-    if (row->state != PARKED_SEQUENCE)
-        return 0; // parked for itself, such as one that could not be read
+    if (row->state != PARKED_SEQUENCE) { // parked for itself, such as one that could not be read
+        f->held = heads(f->parking, row);
+        return f->held;
+    }
     row_copy(&f->rows[f->n++], row, f->arena);
     return f->n == FOLLOWERS_AT_ONCE;
 }
 
-// Runs what waited behind a head that is cured. The key is free when nothing is left.
+// Runs what waited behind a head that is out of the way. The key is free when nothing is left.
 static int release(struct parking *p, struct bytes entry, struct bytes key,
                    const struct parking_again *again, struct err *e)
 {
-    struct followers *f;
+    struct followers f = {.parking = p};
     struct arena a;
-    int rc = 1;
+    int rc;
 
     arena_init(&a);
-    f = arena_alloc(&a, sizeof *f);
+    f.arena = &a;
     do {
-        f->n = 0;
-        f->arena = &a;
-        rc = p->store->ops->park_scan(p->store, &entry, &key, take_follower, f, e);
+        arena_reset(&a);
+        f.n = 0;
+        rc = p->store->ops->park_scan(p->store, &entry, &key, take_follower, &f, e);
         rc = rc < 0 ? rc : 1;
-        for (int i = 0; i < f->n && rc == 1; i++)
-            rc = try_row(p, &f->rows[i], again, e);
-    } while (rc == 1 && f->n == FOLLOWERS_AT_ONCE);
-    if (rc == 1)
+        for (int i = 0; i < f.n && rc == 1; i++)
+            rc = try_row(p, &f.rows[i], again, e);
+    } while (rc == 1 && !f.held && f.n == FOLLOWERS_AT_ONCE);
+    if (rc == 1 && !f.held)
         (void)hashmap_remove(&p->held, held_key(p, entry, key));
     arena_deinit(&a);
     return rc < 0 ? rc : 0;
@@ -474,7 +495,7 @@ static int skip_row(struct parking *p, struct looking *l, int64_t now, struct er
     p->count--;
     p->dirty = true;
     l->found = false;
-    if (bytes_is_null(key) || !parking_decide(&p->plan->errors, l->row.class, true, 1).holds)
+    if (!heads(p, &l->row))
         return 0; // nobody waits for this one
     rc = p->store->ops->park_scan(p->store, &entry, &key, look_behind, l, e);
     if (rc < 0)

@@ -308,6 +308,65 @@ static void test_decided(void **state)
     rig_expect(r, "out", "{\"n\":2} {\"n\":3} {\"n\":4}");
 }
 
+// A follower that fails without holding its key (it cannot be read) lets those behind it go on, and
+// the key is free afterwards.
+static void test_unreadable_follower(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"n\":1,\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "a", "{broken");
+    rig_send(r, "in", 0, "a", "{\"n\":3}");
+    rig_run(r);
+    rig_expect_parked(r, "a:lua a:sequence a:sequence");
+    assert_int_equal(
+        job_parked(driver_job(r->d), 1, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "a:decode");
+    rig_send(r, "in", 0, "a", "{\"n\":4}");
+    rig_run(r);
+    rig_expect(r, "out", "{\"n\":3} {\"n\":4}");
+}
+
+// A cure frees only what waits behind the cured: with another failed record of the key in between,
+// the rest waits for that one.
+static void test_two_heads(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{broken");
+    rig_send(r, "in", 0, "a", "{\"n\":2,\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "a", "{\"n\":3}");
+    rig_run(r);
+    rig_expect_parked(r, "a:decode a:lua a:sequence");
+    assert_int_equal(
+        job_parked(driver_job(r->d), 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "a:decode a:lua a:sequence");
+    rig_expect(r, "out", "");
+}
+
+// A record is a dead letter once, however often a person has it tried.
+static void test_dead_letter_once(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "b", "{\"do\":\"missing\"}");
+    rig_run(r);
+    rig_advance(r, 3600 * 1000);
+    rig_expect(r, "dead", "{\"do\":\"lua\"} {\"do\":\"missing\"}");
+    for (int64_t id = 1; id <= 2; id++)
+        assert_int_equal(
+            job_parked(driver_job(r->d), id, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "a:lua b:missing");
+    rig_expect(r, "dead", "");
+}
+
 // A clock ticks at multiples of its interval; ticks missed while the job was down collapse into
 // one.
 static void test_every(void **state)
@@ -371,6 +430,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_topics, given_user, after),
         cmocka_unit_test(test_merge),
         cmocka_unit_test_setup_teardown(test_decided, given_user, after),
+        cmocka_unit_test_setup_teardown(test_unreadable_follower, given_user, after),
+        cmocka_unit_test_setup_teardown(test_two_heads, given_user, after),
+        cmocka_unit_test_setup_teardown(test_dead_letter_once, given_user, after),
         cmocka_unit_test(test_every),
         cmocka_unit_test(test_streams_meet),
     };
