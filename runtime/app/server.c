@@ -15,6 +15,7 @@ struct server {
     struct http_server *http;
     struct hosted_job **jobs;
     size_t n_jobs, n_routed;
+    _Atomic int http_port; // HTTP's own threads ask for it, as soon as they are there; 0: not yet
     int64_t started_ms;
 };
 
@@ -164,6 +165,8 @@ static int open_http(struct server *s, struct err *e)
                             .arg = s};
     int rc = http_start(&s->http, &h, e);
 
+    if (rc == 0)
+        s->http_port = http_port(s->http);
     for (size_t i = 0; i < s->n_jobs && rc == 0; i++) {
         rc = http_add_job(s->http, &s->jobs[i]->http, e);
         s->n_routed += rc == 0;
@@ -246,7 +249,7 @@ int server_kafka_port(const struct server *s)
 
 int server_http_port(const struct server *s)
 {
-    return http_port(s->http);
+    return s->http_port;
 }
 
 struct broker *server_broker(struct server *s)
@@ -270,7 +273,7 @@ void server_status(struct server *s, struct buf *json)
                "\"uptime_ms\":%lld,\"durable\":%s,\"connections\":%lld,\"topics\":%lld,"
                "\"groups\":%lld,\"jobs\":[",
                LEAT_VERSION, broker_cluster_id(s->broker), s->config.kafka_host,
-               server_kafka_port(s), s->config.http_host, s->http != NULL ? server_http_port(s) : 0,
+               server_kafka_port(s), s->config.http_host, server_http_port(s),
                (long long)(clock_mono_ms(clock_system()) - s->started_ms),
                s->config.durable ? "true" : "false", (long long)b.connections, (long long)b.topics,
                (long long)b.groups);
