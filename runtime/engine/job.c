@@ -94,10 +94,7 @@ static int get_ready(struct job *j, struct err *e)
 
     if (rc == 0)
         rc = inputs_open(&j->in, e);
-    if (rc == 0)
-        rc = job_abort(j, e);
-    j->ready = rc == 0;
-    return rc;
+    return rc == 0 ? job_abort(j, e) : rc;
 }
 
 static bool waits_for(int rc)
@@ -295,7 +292,8 @@ int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
     if (now > j->now) // a clock that is set back stands still here
         j->now = now;
     rc = turn_step(j, &stepped, &wait, e);
-    t->worked = stepped || j->careful_left > 0;
+    t->worked = stepped || j->again;
+    j->again = false;
     if (rc == 0)
         rc = turn_relay(j, stepped, &t->worked, e);
     if (rc != 0)

@@ -40,7 +40,8 @@ struct job {
 
     bool ready;           // topics known, positions loaded
     bool constrained;     // a table of an aggregate has constraints: always careful
-    int64_t careful_left; // records to run with a flush behind each
+    int64_t careful_left; // entries to run with a flush behind each
+    bool again;           // a failed step is to be run again at once
     bool stop_after;      // park = "stop": commit what came before, then stop
     struct err stop_err;
     int64_t now;

@@ -26,6 +26,8 @@ static int64_t elapsed_ms(const struct job *j)
 
 int job_abort(struct job *j, struct err *e)
 {
+    int rc;
+
     j->store->ops->abort(j->store);
     run_aborted(&j->run);
     inputs_rewind(&j->in);
@@ -36,7 +38,9 @@ int job_abort(struct job *j, struct err *e)
         j->run.ops[j->ticks[i].node]->watermark = j->now;
     }
     run_place_watermarks(&j->run);
-    return parking_load(&j->parking, e);
+    rc = parking_load(&j->parking, e);
+    j->ready = rc == 0; // which keys are held must be known before anything runs
+    return rc;
 }
 
 static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
@@ -47,13 +51,14 @@ static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
     if (phase == STEP_FLUSH && class_of(rc) != 0 && careful)
         (void)err_wrap(e, rc, "a change that no single record can be blamed for");
     j->stop_after = false;
-    if (job_abort(j, &second) != 0 && class_is_passing(rc)) {
+    if (job_abort(j, &second) != 0 && (class_of(rc) != 0 || class_is_passing(rc))) {
         *e = second;
         rc = second.code;
     }
     switch (step_judge(phase, rc, careful)) {
     case STEP_AGAIN_CAREFUL:
-        j->careful_left = j->step_records + 1;
+        j->careful_left = j->step_records + 1; // and what runs before the records
+        j->again = true;
         return 0;
     case STEP_WAIT:
         j->backoff_ms = step_backoff(j->backoff_ms);
@@ -120,6 +125,8 @@ static int close_by_clock(struct job *j, struct err *e)
         if (s->wm.w > j->run.ops[s->node]->watermark)
             rc = run_watermark(&j->run, s->node, s->wm.w, e);
     }
+    if (rc == 0 && j->run.careful && j->run.closes)
+        rc = run_flush(&j->run, e); // what closing changed is not the next record's
     return rc;
 }
 
@@ -144,6 +151,8 @@ static int ticks(struct job *j, struct err *e)
             rc = run_number_put(&j->run, t->name, at, e);
         if (rc == 0)
             rc = run_watermark(&j->run, t->node, j->now, e);
+        if (rc == 0 && j->run.careful && j->run.closes)
+            rc = run_flush(&j->run, e);
         if (rc != 0)
             return rc;
         t->last = at;
@@ -167,6 +176,15 @@ static bool full(struct job *j)
     return step_full(&s, &c);
 }
 
+// Before each of the entries that may have to run with a flush behind it: what comes before the
+// records is one.
+static void be_careful(struct job *j)
+{
+    j->run.careful = j->constrained || j->careful_left > 0;
+    if (j->careful_left > 0)
+        j->careful_left--;
+}
+
 static int records(struct job *j, struct err *e)
 {
     struct input_part *p;
@@ -174,13 +192,11 @@ static int records(struct job *j, struct err *e)
     while ((p = inputs_head(&j->in)) != NULL && !full(j)) {
         int rc;
 
-        j->run.careful = j->constrained || j->careful_left > 0;
+        be_careful(j);
         rc = job_record(j, p, e);
         if (rc != 0)
             return rc < 0 ? rc : 0;
         j->step_records++;
-        if (j->careful_left > 0)
-            j->careful_left--;
         rc = inputs_advance(&j->in, p, j->now, e);
         if (rc <= 0)
             return rc; // more is there but not here: the order of what follows is not known
@@ -191,8 +207,10 @@ static int records(struct job *j, struct err *e)
 static int work(struct job *j, struct err *e)
 {
     struct parking_again again = {.rerun = job_retry, .arg = j, .now = j->now};
-    int rc = close_by_clock(j, e);
+    int rc;
 
+    be_careful(j);
+    rc = close_by_clock(j, e);
     if (rc == 0)
         rc = parking_retry(&j->parking, &again, e);
     if (rc == 0)

@@ -171,6 +171,63 @@ static int fail_first(void *arg, struct fn_call *c, struct err *e)
                                                          : 0;
 }
 
+// from in -> user code -> by a, the last v of each in an integer column
+static struct plan *last_plan(int *tries)
+{
+    struct plan *p = plan_build("guilty");
+    struct plan_aggregate *last = arena_zalloc(&p->arena, sizeof *last);
+    int n = plan_build_map(p, plan_build_source(p, "in", NULL), fail_first, tries);
+
+    *last = (struct plan_aggregate){.name = BYTES_LIT("v"),
+                                    .kind = AGG_LAST,
+                                    .arg = plan_build_expr(p, "v"),
+                                    .has_arg = true};
+    plan_build_table(p, "lasts", "a text primary key, v integer");
+    n = plan_build_count(p, plan_build_by(p, n, "a"), WINDOW_NONE, 0);
+    p->nodes[n].aggregate.aggs = last;
+    p->nodes[n].aggregate.n = 1;
+    (void)plan_build_into(p, n, "lasts");
+    return p;
+}
+
+// After a batch was run again record by record, a job with nothing to do rests.
+static void test_careful_ends(void **state)
+{
+    int tries = 0;
+    struct rig r = {.plan = last_plan(&tries)};
+    struct job_turn turn;
+
+    (void)state;
+    start(&r);
+    send(&r, "in", NULL, "{\"a\":\"x\",\"v\":1}");
+    send(&r, "in", NULL, "{\"a\":\"y\",\"v\":\"text\"}");
+    expect_rows(&r, "select a, v from lasts", "[{\"a\":\"x\",\"v\":1}]");
+    assert_int_equal(job_turn(driver_job(r.d), driver_now(r.d), &turn, &r.err), 0);
+    assert_false(turn.worked);
+    stop(&r);
+}
+
+// A record that is tried again alone, and breaks a column only when its aggregate is written, fails
+// by itself: neither the next record is blamed, nor is the step run again and again.
+static void test_careful_retry(void **state)
+{
+    int tries = 0;
+    struct rig r = {.plan = last_plan(&tries)};
+    struct job_status s;
+
+    (void)state;
+    start(&r);
+    send(&r, "in", "k", "{\"a\":\"x\",\"v\":\"text\",\"n\":2}");
+    advance(&r, 1000);
+    advance(&r, 10000);
+    send(&r, "in", "l", "{\"a\":\"x\",\"v\":3}");
+    expect_rows(&r, "select a, v from lasts", "[{\"a\":\"x\",\"v\":3}]");
+    job_status(driver_job(r.d), &s);
+    assert_int_equal(s.parked, 1);
+    assert_int_equal(tries, 4); // one of them thrown away with its step
+    stop(&r);
+}
+
 // A record born when a window closes fails by itself: it is parked at the operator that made it,
 // the other windows go out, the clock tries it again, and no window closes twice.
 static void test_born(void **state)
@@ -206,6 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_guilty_record),
+        cmocka_unit_test(test_careful_ends),
+        cmocka_unit_test(test_careful_retry),
         cmocka_unit_test(test_born),
     };
 
