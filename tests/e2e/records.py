@@ -32,8 +32,8 @@ class Records(ServerTest):
         """Nothing of the file is sent."""
         path = self.server.file(name, text)
         r = self.server.leat("produce", self.topic, path, *args, code=1)
-        self.assertEqual(r.err, f"leat produce: {path}:{message}; nothing was sent: mend it and run "
-                                "the command again\n")
+        self.assertEqual(r.err, f"leat produce: {path}:{message}; nothing was sent: mend it and "
+                                "run the command again\n")
         self.assertEqual(self.read(), "")
 
 
@@ -78,7 +78,8 @@ class Produce(Records):
         self.assertEqual(json.loads(r.out)["position"], "chosen:2@0")
 
     def test_broken_csv_line(self):
-        self.refused("3: 1 cells where the header has 2 columns", "broken.csv", "a,b\n1,2\n3\n4,5\n")
+        self.refused("3: 1 cells where the header has 2 columns", "broken.csv",
+                     "a,b\n1,2\n3\n4,5\n")
 
     def test_broken_csv_quote(self):
         self.refused("3: a quote is not closed", "quote.csv", 'a,b\n1,2\n"3,4\n')

@@ -246,8 +246,11 @@ class Server:
         return next(j for j in self.get("/status").json["jobs"] if j["job"] == name)
 
     def wait_job(self, name, condition, seconds=60):
-        return until(lambda: f"job {name}: {self.job(name)}\n{self.trace()}",
-                     lambda: condition(self.job(name)), seconds)
+        """Its first status for which condition(status) is true."""
+        def fits():
+            job = self.job(name)
+            return job if condition(job) else None
+        return until(lambda: f"job {name}: {self.job(name)}\n{self.trace()}", fits, seconds)
 
 
 class ServerTest(unittest.TestCase):

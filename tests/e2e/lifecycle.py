@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A server's life: starts, ends, crashes, and what it refuses to start on."""
+import os
+import socket
+import sqlite3
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.crash.campaign import Load, check, ledger_server  # noqa: E402
+from tests.support.server import Server, leat, main  # noqa: E402
+
+SHOP = Path(__file__).resolve().parent / "jobs/shop.lua"
+ANY_PORTS = ("--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+
+
+class Lifecycle(unittest.TestCase):
+    def setUp(self):
+        self.server = Server(str(SHOP), "--topic", "in=1").start()
+
+    def tearDown(self):
+        self.server.close()
+
+    def fill(self, n=10):
+        """Records that the job has committed."""
+        position = self.server.produce("in", *({"id": f"r{i}", "n": i} for i in range(n)))
+        self.server.leat("query", "shop", "by_n", "--min-position", position)
+
+    def rows(self, sql="select count(*) from orders"):
+        return self.server.leat("query", "shop", sql, "--csv").out.splitlines()[1:]
+
+    def job_file(self):
+        return f"{self.server.data}/jobs/shop/1.db"
+
+    def edit(self, sql):
+        """As somebody with another SQLite tool."""
+        db = sqlite3.connect(self.job_file())
+        db.execute(sql)
+        db.commit()
+        db.close()
+
+    def start_refused(self, message, job=None):
+        """The server does not start; the data are as before."""
+        other = Server(job or str(SHOP), "--topic", "in=1", data=self.server.data)
+        try:
+            self.assertIn(message, other.refused())
+        finally:
+            other.close()
+
+    def changed(self, old, new):
+        text = SHOP.read_text()
+        self.assertIn(old, text)
+        return self.server.file("changed.lua", text.replace(old, new))
+
+
+class Starts(Lifecycle):
+    def test_second_server_on_one_folder_is_refused(self):
+        self.start_refused(f"the data directory {self.server.data} is in use by another leat")
+        self.assertEqual(self.server.get("/healthz").status, 200)
+
+    def test_ports_in_use_are_told(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            r = leat("serve", "--data", self.server.folder + "/other", "--kafka-listen",
+                     f"127.0.0.1:{port}", "--http-listen", "127.0.0.1:0", code=1)
+            self.assertIn(f"127.0.0.1:{port}", r.err)
+            r = leat("serve", "--data", self.server.folder + "/other", "--kafka-listen",
+                     "127.0.0.1:0", "--http-listen", f"127.0.0.1:{port}", code=1)
+            self.assertIn(f"cannot listen for HTTP on 127.0.0.1:{port}", r.err)
+
+    def test_job_runs_once(self):
+        """Case 80: the job's lock holds even where the server's does not."""
+        os.makedirs(self.server.folder + "/other")
+        os.symlink(self.server.data + "/jobs", self.server.folder + "/other/jobs")
+        other = Server(str(SHOP), "--topic", "in=1", data=self.server.folder + "/other")
+        self.assertIn("jobs/shop/1.lock: another process", other.refused())
+        other.close()
+
+    def test_one_name_for_two_files_is_refused(self):
+        self.server.terminate()
+        again = self.server.file("again.lua", SHOP.read_text())
+        r = leat("serve", SHOP, again, "--data", self.server.data, *ANY_PORTS, code=1)
+        self.assertIn(f'{SHOP} and {again} are both named job "shop"', r.err)
+
+    def test_changed_table_needs_a_version(self):
+        self.fill()
+        self.server.terminate()
+        changed = self.changed("n  integer not null", "n  integer")
+        self.start_refused("the job has changed since its file was made: table orders has other "
+                           "columns or constraints: needs a rebuild. Set version = 2 to build it "
+                           "beside version 1", changed)
+        self.server.start()
+        self.assertEqual(self.rows(), ["10"])
+
+    def test_changed_meaning_of_a_table_needs_a_version(self):
+        self.fill()
+        self.server.terminate()
+        changed = self.changed('input:into(orders, { id = "id", n = "n"',
+                               'input:into(orders, { id = "id", n = "n * 2"')
+        self.start_refused("Set version = 2 to build it beside version 1", changed)
+
+    def test_new_version_is_built_from_the_start(self):
+        self.fill()
+        self.server.terminate()
+        bumped = Server(self.changed("version = 1", "version = 2"), "--topic", "in=1",
+                        data=self.server.data)
+        with bumped:
+            bumped.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 10)
+            self.assertEqual(len(bumped.get("/q/shop/by_n").json), 10)
+        self.assertTrue(os.path.exists(self.job_file()))
+
+    def test_comments_queries_and_sinks_may_change(self):
+        self.fill()
+        self.server.terminate()
+        self.server.args[0] = self.changed('input:where "n > 5"', '-- more\ninput:where "n > 4"')
+        self.server.start()
+        self.assertEqual(self.rows(), ["10"])
+
+    def test_lowered_durability_is_refused(self):
+        """Case 18."""
+        self.fill()
+        self.server.terminate()
+        self.edit("pragma journal_mode=delete")
+        self.start_refused("PRAGMA journal_mode is not 'wal': somebody changed it")
+
+    def test_foreign_write_stops_the_job(self):
+        self.fill()
+        self.edit("update orders set n = 99 where id = 'r1'")
+        self.server.produce("in", {"id": "x", "n": 1})
+        job = self.server.wait_job("shop", lambda j: j["state"] == "stopped")
+        self.assertIn("another program has written to the job's file", job["why"])
+        a = self.server.get("/healthz")
+        self.assertEqual(a.status, 503)
+        self.assertIn("job shop has stopped: another program has written", a.body)
+
+
+class Ends(Lifecycle):
+    def test_run_until_end(self):
+        with Server("--topic", "in=1", data=self.server.folder + "/plain") as plain:
+            plain.produce("in", *({"id": f"r{i}", "n": i} for i in range(3000)))
+            plain.terminate()
+            leat("run", SHOP, "--data", plain.data, "--until", "end", *ANY_PORTS)
+            self.assertEqual(plain.leat("query", "shop", "select count(*) as n from orders",
+                                        "--csv").out, "n\n3000\n")
+            plain.start()
+            self.assertEqual(len(plain.consume("big")), 2994)
+
+    def test_run_until_end_fails_when_a_job_has_stopped(self):
+        self.fill()
+        self.server.leat("topics", "delete", "in")
+        self.server.leat("topics", "create", "in")
+        self.server.terminate()
+        r = leat("run", SHOP, "--data", self.server.data, "--until", "end", *ANY_PORTS, code=1)
+        self.assertIn("a job has stopped; the line above says why", r.err)
+
+    def test_restart_goes_on_where_it_was(self):
+        self.fill(10)
+        self.server.terminate()
+        self.server.start()
+        position = self.server.produce("in", {"id": "new", "n": 100})
+        self.server.leat("query", "shop", "by_n", "--min-position", position)
+        self.assertEqual(self.rows(), ["11"])
+        self.assertEqual(self.server.job("shop")["records_in"], 1)
+
+    def test_topic_made_again_stops_the_job(self):
+        """Case 62."""
+        self.fill()
+        self.server.leat("topics", "delete", "in")
+        self.server.leat("topics", "create", "in")
+        self.server.produce("in", *({"id": f"s{i}", "n": i} for i in range(20)))
+        job = self.server.wait_job("shop", lambda j: j["state"] == "stopped")
+        self.assertIn("in", job["why"])
+        self.assertEqual(self.rows(), ["10"])
+
+
+class UnderLoad(unittest.TestCase):
+    """Nothing that was acknowledged is lost, nothing happens twice."""
+
+    def interrupted(self, end, times):
+        folder = Server()  # only for its folder
+        server, load = ledger_server(folder.data), None
+        try:
+            server.start()
+            load = Load(server.address, 1)
+            load.start()
+            for _ in range(times):
+                load.wait_progress()
+                end(server)
+                server.start()
+            load.wait_progress()
+            load.finish()
+            check(server, load.acked)
+        finally:
+            if load is not None and not load.stopping:
+                load.stop()
+            server.close()
+            folder.close()
+
+    def test_sigterm(self):
+        """Case 17."""
+        self.interrupted(lambda s: s.terminate(10), 3)
+
+    def test_kill(self):
+        """Case 2."""
+        self.interrupted(lambda s: s.kill(), 3)
+
+
+del Lifecycle  # has no tests of its own
+
+if __name__ == "__main__":
+    main()
