@@ -4,13 +4,15 @@
 #ifndef LEAT_SCRIPTS_SCRIPT_H
 #define LEAT_SCRIPTS_SCRIPT_H
 
-#include "runtime/engine/plan.h"
+#include "runtime/engine/operator.h"
 
 struct script_options {
     const char *file;  // as shown in messages; read from disk unless text is given
     struct bytes text; // the source, or BYTES_NULL
     const char *const
-        *params;         // "name=value", NULL-terminated; NULL for none (-p on the command line)
+        *params; // "name=value", NULL-terminated; NULL for none (-p on the command line)
+    // What this version can run; NULL: not checked.
+    const struct operator_type *const *operators;
     const char *lib_dir; // where require finds modules; NULL: no require
 };
 

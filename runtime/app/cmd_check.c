@@ -24,7 +24,7 @@ static void print_warnings(const struct plan *p, struct buf *more)
 static int check_file(struct args *a, const char *file, struct err *e)
 {
     const char *params[JOB_PARAMS_MAX + 1];
-    struct script_options o = {.file = file, .params = params};
+    struct script_options o = {.file = file, .params = params, .operators = operator_types()};
     struct buf warnings = BUF_EMPTY;
     struct plan *p;
     int rc = job_params(a, params, e);

@@ -3,6 +3,7 @@
 // leat explain: the operators of a job as a tree, and which of them run Lua per record.
 #include <stdio.h>
 
+#include "operators/operators.h"
 #include "runtime/app/commands.h"
 #include "runtime/app/job_params.h"
 #include "scripts/script.h"
@@ -10,7 +11,8 @@
 static int explain_run(struct args *a)
 {
     const char *params[JOB_PARAMS_MAX + 1];
-    struct script_options o = {.file = a->positional[0], .params = params};
+    struct script_options o = {
+        .file = a->positional[0], .params = params, .operators = operator_types()};
     struct buf out = BUF_EMPTY;
     struct err e = {0};
     struct plan *p;

@@ -65,6 +65,7 @@ int hosted_job_load(struct hosted_job **out, const char *file, const struct scri
     int rc;
 
     options.file = file;
+    options.operators = operator_types();
     rc = script_load(&j->plan, &options, e);
     if (rc == 0)
         rc = jobfile_check(j->plan, NULL, e);

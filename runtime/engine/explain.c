@@ -35,6 +35,35 @@ static void aggregate_names(const struct plan_node *n, struct buf *out)
         buf_printf(out, " %.*s", BYTES_FMT(n->aggregate.aggs[i].name));
 }
 
+static void more_what(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    switch (n->kind) {
+    case NODE_EXPLODE:
+        buf_append_byte(out, ' ');
+        expr_text_of(&n->explode.list, out);
+        buf_printf(out, " as %.*s", BYTES_FMT(n->explode.name));
+        break;
+    case NODE_DEDUPE:
+        for (int i = 0; i < n->dedupe.n; i++) {
+            buf_append_byte(out, ' ');
+            expr_text_of(&n->dedupe.by[i].expr, out);
+        }
+        break;
+    case NODE_CHANGES:
+        buf_printf(out, "%s%s%s", n->changes.name != NULL ? " of " : "",
+                   n->changes.name != NULL ? n->changes.name : "",
+                   n->changes.latest ? ", the latest of a commit" : "");
+        break;
+    case NODE_JOIN:
+        if (n->join.with != JOIN_STREAM)
+            buf_printf(out, " %s", p->tables[n->join.table].name);
+        buf_printf(out, " as %.*s", BYTES_FMT(n->join.as));
+        break;
+    default:
+        break;
+    }
+}
+
 // "where temperature > 90": what the operator is.
 static void what(const struct plan *p, const struct plan_node *n, struct buf *out)
 {
@@ -44,6 +73,7 @@ static void what(const struct plan *p, const struct plan_node *n, struct buf *ou
         buf_printf(out, " %s", n->source.topic);
         break;
     case NODE_WHERE:
+    case NODE_SPLIT:
         buf_append_byte(out, ' ');
         expr_text_of(&n->where.condition, out);
         break;
@@ -68,6 +98,7 @@ static void what(const struct plan *p, const struct plan_node *n, struct buf *ou
         buf_printf(out, " %s", n->to.topic);
         break;
     default:
+        more_what(p, n, out);
         break;
     }
 }
@@ -117,6 +148,10 @@ static void details(const struct plan *p, const struct plan_node *n, struct buf 
         duration(out, "disorder=", n->source.disorder_ms);
     if (n->kind == NODE_EVERY)
         duration(out, "", n->every.interval_ms);
+    if (n->kind == NODE_DEDUPE)
+        duration(out, "within ", n->dedupe.within_ms);
+    if (n->kind == NODE_PROCESS && n->process.ttl_ms >= 0)
+        duration(out, "ttl ", n->process.ttl_ms);
     if (n->kind == NODE_MATCH)
         match_details(n, out);
     if (n->kind == NODE_AGGREGATE)
@@ -140,17 +175,25 @@ struct tree {
 static void print_node(struct tree *t, int index, const char *via, struct buf *indent, bool last,
                        bool root);
 
+// The changes of a table stand below no writer: they are a root of their own.
+static bool is_root(const struct plan_node *n)
+{
+    return n->n_inputs == 0 || (n->kind == NODE_CHANGES && n->changes.name != NULL);
+}
+
 static void print_children(struct tree *t, int index, struct buf *indent)
 {
-    static const char *const via[] = {"", "final → ", "late → "};
+    static const char *const via[] = {"", "final → ", "late → ", "rest → ", ""};
     const struct plan_node *n = &t->p->nodes[index];
     int total = 0, done = 0;
 
     for (int port = 0; port < OUT_PORTS; port++)
-        total += n->n_outs[port];
+        for (int i = 0; i < n->n_outs[port]; i++)
+            total += !is_root(&t->p->nodes[n->outs[port][i].node]);
     for (int port = 0; port < OUT_PORTS; port++)
         for (int i = 0; i < n->n_outs[port]; i++)
-            print_node(t, n->outs[port][i].node, via[port], indent, ++done == total, false);
+            if (!is_root(&t->p->nodes[n->outs[port][i].node]))
+                print_node(t, n->outs[port][i].node, via[port], indent, ++done == total, false);
 }
 
 static void print_node(struct tree *t, int index, const char *via, struct buf *indent, bool last,
@@ -184,7 +227,7 @@ void plan_explain(const struct plan *p, struct buf *out)
 
     for (int i = 0; i < p->n_nodes; i++) {
         lua += !p->nodes[i].native;
-        if (p->nodes[i].n_inputs == 0)
+        if (is_root(&p->nodes[i]))
             print_node(&t, i, "", &indent, true, true);
     }
     if (lua == 0)

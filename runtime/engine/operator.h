@@ -57,6 +57,14 @@ struct operator
 // The table: one entry per kind, NULL-terminated.
 const struct operator_type *const *operator_types(void); // in operators/operators.c
 
+// The type that runs a node; NULL when the table has none.
+const struct operator_type *plan_operator_type(const struct plan *p, const struct plan_node *n,
+                                               const struct operator_type *const *types);
+// Whether the table has them all: "FILE:LINE: :join is not supported by this version",
+// LEAT_EUNSUPPORTED.
+int plan_check_operators(const struct plan *p, const struct operator_type *const *types,
+                         struct err *e) LEAT_CHECKED;
+
 // --- what an operator may ask of its run ---
 
 // Hands the event to everyone who reads that port. Stops at the first error.

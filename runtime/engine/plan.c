@@ -22,6 +22,7 @@ struct plan *plan_new(const char *file)
     p->errors.retry_ms = arena_alloc(&p->arena, sizeof RETRY_DEFAULT_MS);
     memcpy(p->errors.retry_ms, RETRY_DEFAULT_MS, sizeof RETRY_DEFAULT_MS);
     p->errors.limit = PARKED_MAX_DEFAULT;
+    p->rebuild = (struct plan_rebuild){.mute = true, .keep_ms = INT64_C(7) * 24 * 3600 * 1000};
     p->commit = (struct plan_commit){
         .records = STEP_RECORDS_MAX, .bytes = STEP_OUTPUT_BYTES_MAX, .every_ms = STEP_MS_MAX};
     return p;
@@ -37,6 +38,13 @@ static void node_defaults(struct plan_node *n)
         n->into.table = -1;
     } else if (n->kind == NODE_AGGREGATE) {
         n->aggregate.table = -1;
+    } else if (n->kind == NODE_CHANGES) {
+        n->changes.table = -1;
+    } else if (n->kind == NODE_PROCESS) {
+        n->process.ttl_ms = -1;
+    } else if (n->kind == NODE_JOIN) {
+        n->join.table = -1;
+        n->join.wait_ms = -1;
     }
 }
 
@@ -107,7 +115,15 @@ int plan_node_exprs(struct plan_node *n, int (*visit)(void *arg, struct plan_exp
     case NODE_SOURCE:
         return n->source.has_time ? visit(arg, &n->source.time) : 0;
     case NODE_WHERE:
+    case NODE_SPLIT:
         return visit(arg, &n->where.condition);
+    case NODE_EXPLODE:
+        return visit(arg, &n->explode.list);
+    case NODE_DEDUPE:
+        return visit_fields(n->dedupe.by, n->dedupe.n, visit, arg);
+    case NODE_JOIN:
+        rc = visit_fields(n->join.on, n->join.n_on, visit, arg);
+        return rc == 0 && n->join.with == JOIN_AS_OF ? visit(arg, &n->join.at) : rc;
     case NODE_SELECT:
     case NODE_SET:
         return visit_fields(n->select.fields, n->select.n, visit, arg);
@@ -125,6 +141,10 @@ int plan_node_exprs(struct plan_node *n, int (*visit)(void *arg, struct plan_exp
         return rc != 0 ? rc : visit_fields(n->to.headers, n->to.n_headers, visit, arg);
     case NODE_EVERY:
     case NODE_MAP:
+    case NODE_FLATMAP:
+    case NODE_MERGE:
+    case NODE_CHANGES:
+    case NODE_PROCESS:
     case NODE_KINDS:
         return 0;
     }
@@ -133,8 +153,14 @@ int plan_node_exprs(struct plan_node *n, int (*visit)(void *arg, struct plan_exp
 
 void plan_node_fns(struct plan_node *n, void (*visit)(void *arg, struct fn *f), void *arg)
 {
-    if (n->kind == NODE_MAP && n->map.fn != NULL)
+    if ((n->kind == NODE_MAP || n->kind == NODE_FLATMAP) && n->map.fn != NULL)
         visit(arg, n->map.fn);
+    if (n->kind == NODE_PROCESS && n->process.on != NULL)
+        visit(arg, n->process.on);
+    if (n->kind == NODE_PROCESS && n->process.timer != NULL)
+        visit(arg, n->process.timer);
+    if (n->kind == NODE_PROCESS && n->process.upgrade != NULL)
+        visit(arg, n->process.upgrade);
     for (int i = 0; n->kind == NODE_MATCH && i < n->match.n; i++)
         if (n->match.cases[i].fn != NULL)
             visit(arg, n->match.cases[i].fn);
@@ -208,16 +234,20 @@ int plan_table_find(const struct plan *p, const char *name)
 
 bool node_kind_stateless(enum node_kind k)
 {
-    return k == NODE_WHERE || k == NODE_SELECT || k == NODE_SET || k == NODE_MAP;
+    return k == NODE_WHERE || k == NODE_SELECT || k == NODE_SET || k == NODE_MAP ||
+           k == NODE_FLATMAP || k == NODE_EXPLODE || k == NODE_SPLIT || k == NODE_MERGE;
 }
 
 const char *node_kind_name(enum node_kind k)
 {
     static const char *const names[NODE_KINDS] = {
-        [NODE_SOURCE] = "from",   [NODE_EVERY] = "every", [NODE_WHERE] = "where",
-        [NODE_SELECT] = "select", [NODE_SET] = "set",     [NODE_MAP] = "map",
-        [NODE_MATCH] = "match",   [NODE_BY] = "by",       [NODE_AGGREGATE] = "aggregate",
-        [NODE_INTO] = "into",     [NODE_TO] = "to",
+        [NODE_SOURCE] = "from",     [NODE_EVERY] = "every",     [NODE_WHERE] = "where",
+        [NODE_SELECT] = "select",   [NODE_SET] = "set",         [NODE_MAP] = "map",
+        [NODE_MATCH] = "match",     [NODE_BY] = "by",           [NODE_AGGREGATE] = "aggregate",
+        [NODE_INTO] = "into",       [NODE_TO] = "to",           [NODE_FLATMAP] = "flatmap",
+        [NODE_EXPLODE] = "explode", [NODE_SPLIT] = "split",     [NODE_MERGE] = "merge",
+        [NODE_DEDUPE] = "dedupe",   [NODE_CHANGES] = "changes", [NODE_PROCESS] = "process",
+        [NODE_JOIN] = "join",
     };
 
     ASSERT(k < NODE_KINDS);

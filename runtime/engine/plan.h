@@ -8,8 +8,9 @@
 // operator ids, fingerprints. After that it is read-only and may be shared by the threads that only
 // read it.
 //
-// A stream is (node, port). Most nodes have port OUT_MAIN only; an aggregate also gives OUT_FINAL
-// and OUT_LATE.
+// A stream is (node, port). Most nodes have port OUT_MAIN only; an aggregate also gives OUT_FINAL,
+// OUT_LATE and OUT_CHANGES, a split OUT_REST. A split into several streams is a row of splits, each
+// reading the rest of the one before.
 #ifndef LEAT_ENGINE_PLAN_H
 #define LEAT_ENGINE_PLAN_H
 
@@ -33,7 +34,15 @@ struct plan_field {
     struct plan_expr expr;
 };
 
-enum plan_port { OUT_MAIN, OUT_FINAL, OUT_LATE, OUT_PORTS };
+enum plan_port {
+    OUT_MAIN,
+    OUT_FINAL,
+    OUT_LATE,
+    OUT_REST,    // of a split: what its condition did not take
+    OUT_CHANGES, // of an aggregate: each change of a row. Of a node that writes rows: nothing is
+                 // emitted, it only stands before the readers of the table's changes
+    OUT_PORTS
+};
 
 struct plan_input {
     int node;
@@ -52,6 +61,14 @@ enum node_kind {
     NODE_AGGREGATE, // with its window, if any
     NODE_INTO,
     NODE_TO,
+    NODE_FLATMAP, // fn as in map; each element of the list it returns goes on
+    NODE_EXPLODE,
+    NODE_SPLIT, // condition as in where: truthy to OUT_MAIN, the others to OUT_REST
+    NODE_MERGE, // several inputs, no settings
+    NODE_DEDUPE,
+    NODE_CHANGES,
+    NODE_PROCESS,
+    NODE_JOIN,
     NODE_KINDS
 };
 
@@ -125,6 +142,38 @@ struct plan_case {
     int line;
 };
 
+struct plan_process {
+    struct fn *on;
+    struct fn *timer;   // NULL
+    struct fn *upgrade; // NULL
+    struct value state; // the initial state of a key: an object; MISSING for none
+    int64_t ttl_ms;     // -1: for ever
+};
+
+enum join_with {
+    JOIN_STREAM, // two inputs: left, right
+    JOIN_TABLE,  // the row as it is now
+    JOIN_AS_OF,  // the row as it was at `at`
+};
+
+enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_OUTER };
+
+struct plan_join {
+    enum join_with with;
+    enum join_kind kind;
+    struct bytes as; // the field that holds the right side
+    // table, as-of
+    const char *name;      // the table's
+    int table;             // index into plan.tables
+    struct plan_field *on; // its primary key: one without a name, or by column
+    int n_on;
+    struct plan_expr at;
+    int64_t wait_ms; // -1: do not wait for a missing row
+    // stream: right time - left time lies in [lo, hi]
+    int64_t lo_ms, hi_ms;
+    int64_t grace_ms;
+};
+
 struct plan_node {
     enum node_kind kind;
     int line;
@@ -136,16 +185,32 @@ struct plan_node {
         struct {
             int64_t interval_ms;
         } every;
-        struct {
+        struct { // and split
             struct plan_expr condition;
         } where;
         struct { // select and set: fields in writing order
             struct plan_field *fields;
             int n;
         } select;
-        struct {
+        struct { // and flatmap
             struct fn *fn;
         } map;
+        struct {
+            struct plan_expr list;
+            struct bytes name; // the field that holds one element
+        } explode;
+        struct { // the id: `by`, remembered until the watermark is past its time + within
+            struct plan_field *by;
+            int n;
+            int64_t within_ms;
+        } dedupe;
+        struct { // of a table (its writers are the inputs), or of an aggregate (the input)
+            const char *name; // the table's; NULL: an aggregate
+            int table;        // index into plan.tables; -1: an aggregate
+            bool latest;      // one per key and commit
+        } changes;
+        struct plan_process process;
+        struct plan_join join;
         struct {
             struct plan_expr on;
             struct plan_case *cases;
@@ -180,8 +245,9 @@ struct plan_node {
     // Field plan of the value that reaches this node (of a source: of its records). All expressions
     // of the node are compiled against it, and the engine hands process() events whose view has it.
     struct fieldplan *fields;
-    // Of the value it emits on OUT_MAIN and OUT_FINAL: its own behind a new value (source, select,
-    // set, map, match, aggregate), else the same as fields. OUT_LATE passes the input's value on.
+    // Of the value it emits: its own behind a new value (source, select, set, map, flatmap,
+    // explode, match, aggregate, changes, process, join), else the same as fields. OUT_LATE passes
+    // the input's value on.
     struct fieldplan *out_fields;
     bool owns_fields, owns_out;         // which of the two plan_free frees here
     struct plan_input *outs[OUT_PORTS]; // who reads each port, in file order (port field unused)
@@ -250,6 +316,12 @@ struct plan_commit {
     int64_t records, bytes, every_ms; // caps of one step
 };
 
+// How a new version is built beside the old one.
+struct plan_rebuild {
+    bool mute;       // its outputs, until it takes over
+    int64_t keep_ms; // the old version's file
+};
+
 struct plan {
     struct arena arena; // everything below lives here
     const char *file;   // as given by the user, for messages
@@ -257,6 +329,7 @@ struct plan {
     int version;
     struct plan_errors errors;
     struct plan_commit commit;
+    struct plan_rebuild rebuild;
     struct plan_node *nodes; // plan_finish: in topological order, file order where free
     int n_nodes, cap_nodes;
     struct plan_table *tables;

@@ -2,8 +2,8 @@
 //
 // One field plan per stream, so that a record is scanned once however many expressions read it.
 //
-//   starts a plan    source, every, select, set, map, match, aggregate: what they emit is new
-//   shares           where and by emit what they got; into and to emit nothing
+//   starts a plan    source, every, select, map, match, join and the like: what they emit is new
+//   shares           where, by, split, merge and dedupe emit what they got; into and to nothing
 //   merge            two streams with different plans meet: the node gets a plan of its own, and
 //                    the engine resolves the value again for it
 //
@@ -22,6 +22,11 @@ static bool starts_plan(enum node_kind k)
     case NODE_MAP:
     case NODE_MATCH:
     case NODE_AGGREGATE:
+    case NODE_FLATMAP:
+    case NODE_EXPLODE:
+    case NODE_CHANGES:
+    case NODE_PROCESS:
+    case NODE_JOIN:
         return true;
     default:
         return false;

@@ -69,6 +69,27 @@ static void add_window(struct buf *b, const struct plan_node *n)
     }
 }
 
+static void add_value(struct buf *b, const struct value *v)
+{
+    int rc = value_is_nil(v) ? 0 : value_write_json(v, b, NULL);
+
+    (void)rc; // what has no JSON form is the same for every plan
+}
+
+static void add_join(struct buf *b, const struct plan *p, const struct plan_node *n)
+{
+    const struct plan_join *j = &n->join;
+
+    buf_printf(b, "%d,%d,%.*s,", (int)j->with, (int)j->kind, BYTES_FMT(j->as));
+    if (j->with != JOIN_STREAM) {
+        buf_printf(b, "%s,%lld,", p->tables[j->table].name, (long long)j->wait_ms);
+        add_names(b, j->on, j->n_on);
+        return;
+    }
+    buf_printf(b, "%lld,%lld,%lld,", (long long)j->lo_ms, (long long)j->hi_ms,
+               (long long)j->grace_ms);
+}
+
 static void add_settings(struct buf *b, const struct plan *p, const struct plan_node *n)
 {
     switch (n->kind) {
@@ -99,6 +120,23 @@ static void add_settings(struct buf *b, const struct plan *p, const struct plan_
     case NODE_TO:
         buf_printf(b, "%s,", n->to.topic);
         add_names(b, n->to.headers, n->to.n_headers);
+        return;
+    case NODE_EXPLODE:
+        buf_printf(b, "%.*s,", BYTES_FMT(n->explode.name));
+        return;
+    case NODE_DEDUPE:
+        buf_printf(b, "%lld,", (long long)n->dedupe.within_ms);
+        return;
+    case NODE_CHANGES:
+        buf_printf(b, "%s,%d,", n->changes.name != NULL ? n->changes.name : "", n->changes.latest);
+        return;
+    case NODE_PROCESS:
+        buf_printf(b, "%lld,%d%d,", (long long)n->process.ttl_ms, n->process.timer != NULL,
+                   n->process.upgrade != NULL);
+        add_value(b, &n->process.state);
+        return;
+    case NODE_JOIN:
+        add_join(b, p, n);
         return;
     default:
         return;

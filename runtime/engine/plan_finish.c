@@ -2,6 +2,7 @@
 //
 // From what the loader wrote down to what the engine can run: checks, then passes over the nodes.
 //
+//   writers       what writes a table stands before its changes()
 //   order         inputs before readers; who reads which port
 //   fields        one field plan per stream; expressions compiled against it
 //   names         key parts (after a path's last name, so behind fields), operator ids
@@ -53,18 +54,35 @@ void plan_warn(struct plan *p, int line, const char *fmt, ...)
     p->n_warnings++;
 }
 
+// Of a table: its writers, put there by plan_pass_writers.
+static int check_changes(const struct plan *p, const struct plan_node *n,
+                         const struct plan_node *from, struct err *e)
+{
+    if (n->kind != NODE_CHANGES)
+        return plan_refuse(p, n->line, e, "in %s: it cannot read changes", node_kind_name(n->kind));
+    if (n->changes.name == NULL &&
+        (from->kind != NODE_AGGREGATE || from->aggregate.window.kind == WINDOW_LAST))
+        return plan_refuse(p, n->line, e, "in changes: it needs a table or an aggregate before it");
+    return 0;
+}
+
 static int check_port(const struct plan *p, const struct plan_node *n, const struct plan_input *in,
                       struct err *e)
 {
     const struct plan_node *from = &p->nodes[in->node];
 
+    if (in->port == OUT_CHANGES)
+        return check_changes(p, n, from, e);
+    ASSERT(in->port != OUT_REST || from->kind == NODE_SPLIT);
     if (from->kind == NODE_INTO || from->kind == NODE_TO)
         return plan_refuse(p, n->line, e, "in %s: nothing comes out of %s", node_kind_name(n->kind),
                            node_kind_name(from->kind));
-    if (in->port != OUT_MAIN && from->kind != NODE_AGGREGATE)
+    if (in->port == OUT_MAIN || in->port == OUT_REST)
+        return 0;
+    if (from->kind != NODE_AGGREGATE)
         return plan_refuse(p, n->line, e, "in %s: %s() needs an aggregate before it",
                            node_kind_name(n->kind), in->port == OUT_LATE ? "late" : "final");
-    if (in->port != OUT_MAIN && from->aggregate.window.kind == WINDOW_NONE)
+    if (from->aggregate.window.kind == WINDOW_NONE)
         return plan_refuse(p, n->line, e, "in %s: %s() needs a window: without one nothing closes",
                            node_kind_name(n->kind), in->port == OUT_LATE ? "late" : "final");
     return 0;
@@ -124,6 +142,39 @@ static int check_aggregate(const struct plan *p, const struct plan_node *n, stru
     return 0;
 }
 
+static int check_join(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    const struct plan_join *j = &n->join;
+
+    if (n->n_inputs != (j->with == JOIN_STREAM ? 2 : 1))
+        return plan_refuse(p, n->line, e, "in join: it has %d inputs", n->n_inputs);
+    if (j->with == JOIN_STREAM)
+        return j->lo_ms <= j->hi_ms && j->grace_ms >= 0
+                   ? 0
+                   : plan_refuse(p, n->line, e, "in join: within ends before it starts");
+    if (j->table < 0 || j->table >= p->n_tables)
+        return plan_refuse(p, n->line, e, "in join: unknown table");
+    if (j->kind == JOIN_OUTER)
+        return plan_refuse(p, n->line, e, "in join: with a table, kind is \"inner\" or \"left\"");
+    if (j->n_on == 0)
+        return plan_refuse(p, n->line, e, "in join: it needs on: an expression for the key of %s",
+                           p->tables[j->table].name);
+    return 0;
+}
+
+static int check_settings(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    if (n->kind == NODE_EXPLODE && n->explode.name.n == 0)
+        return plan_refuse(p, n->line, e, "in explode: it needs a name for the element");
+    if (n->kind == NODE_DEDUPE && (n->dedupe.n == 0 || n->dedupe.within_ms <= 0))
+        return plan_refuse(p, n->line, e, "in dedupe: it needs by and within");
+    if (n->kind == NODE_PROCESS && n->process.on == NULL)
+        return plan_refuse(p, n->line, e, "in process: it needs on = function(value, ctx)");
+    if (n->kind == NODE_JOIN)
+        return check_join(p, n, e);
+    return 0;
+}
+
 static int check_tables_of(const struct plan *p, const struct plan_node *n, struct err *e)
 {
     if (n->kind == NODE_INTO && n->into.table >= p->n_tables)
@@ -145,6 +196,8 @@ static int check_node(const struct plan *p, const struct plan_node *n, struct er
         rc = check_tables_of(p, n, e);
     if (rc == 0 && n->kind == NODE_AGGREGATE)
         rc = check_aggregate(p, n, e);
+    if (rc == 0)
+        rc = check_settings(p, n, e);
     if (rc == 0 && n->kind == NODE_EVERY && n->every.interval_ms <= 0)
         rc = plan_refuse(p, n->line, e, "in every: the interval must be more than 0");
     if (rc == 0 && n->kind == NODE_BY && n->by.n == 0)
@@ -205,7 +258,9 @@ int plan_finish(struct plan *p, struct err *e)
 
     for (int i = 0; i < p->n_tables; i++)
         p->tables[i].aggregate = -1;
-    rc = check_plan(p, e);
+    rc = plan_pass_writers(p, e);
+    if (rc == 0)
+        rc = check_plan(p, e);
     if (rc == 0)
         rc = plan_pass_order(p, e);
     if (rc == 0)

@@ -171,6 +171,70 @@ static void aggregate_json(const struct plan *p, const struct plan_node *n, stru
         text(out, "table", p->tables[n->aggregate.table].name);
 }
 
+static void join_json(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    static const char *const with[] = {"stream", "table", "as-of"};
+    static const char *const kinds[] = {"inner", "left", "outer"};
+    const struct plan_join *j = &n->join;
+
+    text(out, "with", with[j->with]);
+    text(out, "join", kinds[j->kind]);
+    buf_append_str(out, ",\"as\":");
+    json_write_text(j->as, out);
+    if (j->with == JOIN_STREAM) {
+        number(out, "lo_ms", j->lo_ms);
+        number(out, "hi_ms", j->hi_ms);
+        number(out, "grace_ms", j->grace_ms);
+        return;
+    }
+    text(out, "table", p->tables[j->table].name);
+    fields_json(out, "on", j->on, j->n_on);
+    if (j->with == JOIN_AS_OF)
+        named_expr(out, "at", &j->at);
+    if (j->wait_ms >= 0)
+        number(out, "wait_ms", j->wait_ms);
+}
+
+static void process_json(const struct plan_process *x, struct buf *out)
+{
+    number(out, "on", x->on->line);
+    if (x->timer != NULL)
+        number(out, "timer", x->timer->line);
+    if (x->upgrade != NULL)
+        number(out, "upgrade", x->upgrade->line);
+    number(out, "ttl_ms", x->ttl_ms);
+    buf_append_str(out, ",\"state\":");
+    value_json(&x->state, out);
+}
+
+// The rest of config_json.
+static void more_json(const struct plan *p, const struct plan_node *n, struct buf *out)
+{
+    switch (n->kind) {
+    case NODE_EXPLODE:
+        named_expr(out, "list", &n->explode.list);
+        buf_append_str(out, ",\"element\":");
+        json_write_text(n->explode.name, out);
+        break;
+    case NODE_DEDUPE:
+        fields_json(out, "by", n->dedupe.by, n->dedupe.n);
+        number(out, "within_ms", n->dedupe.within_ms);
+        break;
+    case NODE_CHANGES:
+        text(out, "table", n->changes.name);
+        flag(out, "latest", n->changes.latest);
+        break;
+    case NODE_PROCESS:
+        process_json(&n->process, out);
+        break;
+    case NODE_JOIN:
+        join_json(p, n, out);
+        break;
+    default:
+        break;
+    }
+}
+
 static void config_json(const struct plan *p, const struct plan_node *n, struct buf *out)
 {
     switch (n->kind) {
@@ -181,6 +245,7 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
         number(out, "interval_ms", n->every.interval_ms);
         break;
     case NODE_WHERE:
+    case NODE_SPLIT:
         named_expr(out, "condition", &n->where.condition);
         break;
     case NODE_SELECT:
@@ -188,6 +253,7 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
         fields_json(out, "fields", n->select.fields, n->select.n);
         break;
     case NODE_MAP:
+    case NODE_FLATMAP:
         number(out, "function", n->map.fn->line);
         break;
     case NODE_MATCH:
@@ -209,14 +275,15 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
             named_expr(out, "key", &n->to.key);
         fields_json(out, "headers", n->to.headers, n->to.n_headers);
         break;
-    case NODE_KINDS:
-        UNREACHABLE("a node has a kind");
+    default:
+        more_json(p, n, out);
+        break;
     }
 }
 
 static void node_json(const struct plan *p, int i, struct buf *out)
 {
-    static const char *const ports[] = {"main", "final", "late"};
+    static const char *const ports[] = {"main", "final", "late", "rest", "changes"};
     const struct plan_node *n = &p->nodes[i];
 
     buf_printf(out, "{\"node\":%d,\"kind\":\"%s\"", i, node_kind_name(n->kind));
@@ -294,6 +361,8 @@ void plan_write_json(const struct plan *p, struct buf *out)
     number(out, "version", p->version);
     buf_printf(out, ",\"fingerprint\":\"%016llx\"", (unsigned long long)p->fingerprint);
     errors_json(&p->errors, out);
+    buf_printf(out, ",\"rebuild\":{\"mute\":%s,\"keep_ms\":%lld}",
+               p->rebuild.mute ? "true" : "false", (long long)p->rebuild.keep_ms);
     buf_append_str(out, ",\n\"nodes\":[");
     for (int i = 0; i < p->n_nodes; i++) {
         buf_append_str(out, i ? ",\n " : "\n ");

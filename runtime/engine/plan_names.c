@@ -3,8 +3,8 @@
 // Names that outlive a run: the parts of keys (columns of the tables that aggregates feed) and the
 // ids of operators (names of their state).
 //
-// An id is the path of words from the source: from[telemetry]/by/window/aggregate. where, select,
-// set and map are left out of the paths of those behind them, so that adding one renames no state;
+// An id is the path of words from the source: from[telemetry]/by/window/aggregate. where, select
+// and the like are left out of the paths of those behind them, so that adding one renames no state;
 // the second operator with the same path gets "#2". A name pinned by :name replaces the path.
 #include "runtime/engine/plan_passes.h"
 
@@ -47,7 +47,9 @@ static void key_names_by(struct plan *p, struct plan_node *n, struct plan_node *
 
 static int key_names(struct plan *p, struct plan_node *n, struct err *e)
 {
-    for (int i = 0; i < n->n_inputs; i++) {
+    bool of_table = n->kind == NODE_CHANGES && n->changes.name != NULL; // the table's key, unnamed
+
+    for (int i = 0; i < n->n_inputs && !of_table; i++) {
         struct plan_node *from = &p->nodes[n->inputs[i].node];
         struct plan_node got = *n;
 
@@ -80,6 +82,9 @@ static const char *last_word(struct plan *p, const struct plan_node *n)
     case NODE_INTO:
         return arena_printf(&p->arena, "into[%s]",
                             n->into.table >= 0 ? p->tables[n->into.table].name : n->into.name);
+    case NODE_CHANGES:
+        return n->changes.name != NULL ? arena_printf(&p->arena, "changes[%s]", n->changes.name)
+                                       : "changes";
     case NODE_AGGREGATE:
         return n->aggregate.window.kind != WINDOW_NONE ? "window/aggregate" : "aggregate";
     default:
@@ -102,9 +107,9 @@ static int give_id(struct plan *p, struct plan_node *n, struct hashmap *used, co
 
     if (id == NULL) {
         const char *word = last_word(p, n);
-        const char *base = n->n_inputs == 0
-                               ? word
-                               : arena_printf(&p->arena, "%s/%s", paths[n->inputs[0].node], word);
+        bool starts = n->n_inputs == 0 || (n->kind == NODE_CHANGES && n->changes.name != NULL);
+        const char *base =
+            starts ? word : arena_printf(&p->arena, "%s/%s", paths[n->inputs[0].node], word);
         id = base;
         for (int k = 2; hashmap_get(used, bytes_str(id)) != NULL; k++)
             id = arena_printf(&p->arena, "%s#%d", base, k);

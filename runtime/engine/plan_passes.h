@@ -6,6 +6,8 @@
 
 #include "runtime/engine/plan.h"
 
+// What writes a table stands before its changes().
+int plan_pass_writers(struct plan *p, struct err *e) LEAT_CHECKED;
 // Nodes in topological order (file order where free), inputs renumbered, readers of each port.
 int plan_pass_order(struct plan *p, struct err *e) LEAT_CHECKED;
 // Field plans of the streams; every expression compiled; native and writes_rows.

@@ -158,6 +158,13 @@ static int fuse(struct plan *p, struct plan_node *agg, struct plan_node *into, s
         return plan_refuse(p, into->line, e,
                            "in into: a table of an aggregate takes its columns by name, from this "
                            "aggregate alone");
+    for (int i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i].kind == NODE_CHANGES && p->nodes[i].changes.table >= 0 &&
+            p->nodes[i].changes.table == into->into.table)
+            return plan_refuse(p, p->nodes[i].line, e,
+                               "in changes: table %s is an aggregate's: write :changes() behind "
+                               "the :aggregate",
+                               into->into.name);
     if (agg->aggregate.table >= 0)
         return plan_refuse(p, into->line, e, "in into: the aggregate feeds a table already");
     if (into->into.table < 0)

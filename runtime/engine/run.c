@@ -28,46 +28,15 @@
 
 // --- making and closing ---
 
-static int sink_process(struct operator* o, struct event *ev, int input, struct err *e)
-{
-    (void)o, (void)ev, (void)input, (void)e;
-    return 0;
-}
-
-// Sources and clocks are driven by the job, and a table that is an aggregate's own is written by
-// the aggregate: these need a place in the plan but do nothing.
-static const struct operator_type passive = {.size = sizeof(struct operator),
-                                             .process = sink_process};
-
-static bool is_passive(const struct plan *p, const struct plan_node *n)
-{
-    return n->kind == NODE_SOURCE || n->kind == NODE_EVERY ||
-           (n->kind == NODE_INTO && p->tables[n->into.table].aggregate >= 0);
-}
-
-static const struct operator_type *type_of(const struct plan *p, const struct plan_node *n,
-                                           const struct operator_type *const *types)
-{
-    if (is_passive(p, n))
-        return &passive;
-    for (; types != NULL && *types != NULL; types++)
-        if ((*types)->kind == n->kind)
-            return *types;
-    return NULL;
-}
-
 static int open_operator(struct run *r, int i, const struct operator_type *const *types,
                          struct err *e)
 {
     const struct plan_node *n = &r->plan->nodes[i];
-    const struct operator_type *t = type_of(r->plan, n, types);
+    const struct operator_type *t = plan_operator_type(r->plan, n, types);
     struct operator* o;
     int rc;
 
-    if (t == NULL)
-        return err_set(e, LEAT_EUNSUPPORTED, "%s:%d: in %s: this build has no such operator",
-                       r->plan->file, n->line, node_kind_name(n->kind));
-    ASSERT(t->size >= sizeof *o);
+    ASSERT(t != NULL && t->size >= sizeof *o);
     o = heap_zalloc(t->size);
     o->type = t;
     o->node = n;
@@ -128,7 +97,7 @@ static void make_counters(struct run *r)
     r->late = number_of(r, "late");
     for (int i = 0; i < r->plan->n_nodes; i++) {
         snprintf(name, sizeof name, "late:%s", r->plan->nodes[i].id);
-        if (r->plan->nodes[i].kind == NODE_AGGREGATE)
+        if (r->plan->nodes[i].kind == NODE_AGGREGATE || r->plan->nodes[i].kind == NODE_JOIN)
             r->late_of[i] = number_of(r, name);
         if (r->plan->nodes[i].kind == NODE_TO)
             r->dest_of[i] = outputs_dest(&r->out, r->plan->nodes[i].to.topic);
@@ -139,6 +108,7 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
              struct store *s, struct err *e)
 {
     size_t n = (size_t)p->n_nodes;
+    int rc;
 
     *r = (struct run){.plan = p, .store = s};
     r->ops = heap_zalloc(n * sizeof *r->ops);
@@ -147,11 +117,11 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
     r->late_of = heap_zalloc(n * sizeof *r->late_of);
     outputs_init(&r->out, p);
     make_counters(r);
-    for (int i = 0; i < p->n_nodes; i++) {
-        int rc = open_operator(r, i, types, e);
-        if (rc != 0)
-            return rc;
-    }
+    rc = plan_check_operators(p, types, e);
+    for (int i = 0; i < p->n_nodes && rc == 0; i++)
+        rc = open_operator(r, i, types, e);
+    if (rc != 0)
+        return rc;
     for (int i = 0; i < p->n_nodes; i++)
         for (int port = 0; port < OUT_PORTS; port++)
             make_routes(r, i, (enum plan_port)port);

@@ -273,6 +273,68 @@ static void read_into(struct reading *r, int t, struct plan_node *node)
     read_fields(r, t, "columns", &node->into.columns, &node->into.n);
 }
 
+static void read_dedupe(struct reading *r, int t, struct plan_node *node)
+{
+    read_fields(r, t, "by", &node->dedupe.by, &node->dedupe.n);
+    node->dedupe.within_ms = get_int(r, t, "within", 0);
+}
+
+static void read_changes(struct reading *r, int t, struct plan_node *node)
+{
+    node->changes.name = get_text(r, t, "table_name");
+    node->changes.latest = get_bool(r, t, "latest");
+}
+
+static struct fn *get_fn(struct reading *r, int t, const char *name, int line)
+{
+    int fn = (int)get_int(r, t, name, 0);
+
+    return fn > 0 ? script_fn_new(r->script, fn, line) : NULL;
+}
+
+static void read_process(struct reading *r, int t, struct plan_node *node)
+{
+    struct plan_process *x = &node->process;
+
+    x->on = get_fn(r, t, "on", node->line);
+    x->timer = get_fn(r, t, "timer", node->line);
+    x->upgrade = get_fn(r, t, "upgrade", node->line);
+    x->ttl_ms = get_int(r, t, "ttl", -1);
+    (void)lua_getfield(r->L, t, "state");
+    value_take(r->L, -1, &r->plan->arena, &x->state);
+    lua_pop(r->L, 1);
+}
+
+static int word_index(const char *word, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(words[i], word) == 0)
+            return i;
+    }
+    UNREACHABLE("the prelude has checked the word");
+}
+
+static void read_join(struct reading *r, int t, struct plan_node *node)
+{
+    static const char *const with[] = {"stream", "table", "as-of"}; // enum join_with
+    static const char *const kinds[] = {"inner", "left", "outer"};  // enum join_kind
+    struct plan_join *j = &node->join;
+
+    j->with = (enum join_with)word_index(get_text(r, t, "with"), with, ARRAY_LEN(with));
+    j->kind = (enum join_kind)word_index(get_text(r, t, "join"), kinds, ARRAY_LEN(kinds));
+    j->as = bytes_str(get_text(r, t, "as"));
+    j->lo_ms = get_int(r, t, "lo", 0);
+    j->hi_ms = get_int(r, t, "hi", 0);
+    j->grace_ms = get_int(r, t, "grace", 0);
+    j->wait_ms = get_int(r, t, "wait", -1);
+    if (j->with == JOIN_STREAM)
+        return;
+    j->name = get_text(r, t, "table_name");
+    j->table = plan_table_find(r->plan, j->name);
+    read_fields(r, t, "on", &j->on, &j->n_on);
+    (void)read_expr_field(r, t, "at", &j->at);
+}
+
 static void read_body(struct reading *r, int t, struct plan_node *node)
 {
     int fn = (int)get_int(r, t, "fn", 0);
@@ -285,6 +347,7 @@ static void read_body(struct reading *r, int t, struct plan_node *node)
         node->every.interval_ms = get_int(r, t, "interval", 0);
         return;
     case NODE_WHERE:
+    case NODE_SPLIT:
         (void)read_expr_field(r, t, "condition", &node->where.condition);
         return;
     case NODE_SELECT:
@@ -292,6 +355,7 @@ static void read_body(struct reading *r, int t, struct plan_node *node)
         read_fields(r, t, "fields", &node->select.fields, &node->select.n);
         return;
     case NODE_MAP:
+    case NODE_FLATMAP:
         node->map.fn = script_fn_new(r->script, fn, node->line);
         return;
     case NODE_MATCH:
@@ -309,6 +373,24 @@ static void read_body(struct reading *r, int t, struct plan_node *node)
     case NODE_TO:
         read_to(r, t, node);
         return;
+    case NODE_EXPLODE:
+        (void)read_expr_field(r, t, "list", &node->explode.list);
+        node->explode.name = bytes_str(get_text(r, t, "element"));
+        return;
+    case NODE_MERGE:
+        return;
+    case NODE_DEDUPE:
+        read_dedupe(r, t, node);
+        return;
+    case NODE_CHANGES:
+        read_changes(r, t, node);
+        return;
+    case NODE_PROCESS:
+        read_process(r, t, node);
+        return;
+    case NODE_JOIN:
+        read_join(r, t, node);
+        return;
     case NODE_KINDS:
         UNREACHABLE("not a kind");
     }
@@ -325,7 +407,7 @@ static enum node_kind kind_of(const char *name)
 
 static void read_inputs(struct reading *r, int t, struct plan_node *node)
 {
-    static const char *const ports[OUT_PORTS] = {"main", "final", "late"};
+    static const char *const ports[OUT_PORTS] = {"main", "final", "late", "rest", "changes"};
     int n = open_list(r, t, "inputs");
 
     node->inputs = zeroed(r, n, sizeof(*node->inputs));
@@ -502,6 +584,11 @@ static void read_job(struct reading *r, int t)
         c->records = get_int(r, lua_gettop(L), "records", c->records);
         c->bytes = get_int(r, lua_gettop(L), "bytes", c->bytes);
         c->every_ms = get_int(r, lua_gettop(L), "every", c->every_ms);
+    }
+    lua_pop(L, 1);
+    if (lua_getfield(L, job, "rebuild") == LUA_TTABLE) {
+        r->plan->rebuild.mute = get_bool(r, lua_gettop(L), "mute");
+        r->plan->rebuild.keep_ms = get_int(r, lua_gettop(L), "keep", r->plan->rebuild.keep_ms);
     }
     lua_pop(L, 2);
 }

@@ -203,6 +203,8 @@ int script_load(struct plan **out, const struct script_options *o, struct err *e
         s->host.plan = p;
         rc = plan_finish(p, e);
     }
+    if (rc == 0 && o->operators != NULL)
+        rc = plan_check_operators(p, o->operators, e);
     if (rc != 0) {
         plan_free(p);
         return rc;

@@ -134,7 +134,11 @@ int script_tests_run(const struct script_test_options *o, struct script_test_res
     struct listing list = {.arena = &out->arena};
     struct script *s;
     struct plan *plan;
-    int rc = script_load(&plan, &o->script, e);
+    struct script_options options = o->script;
+    int rc;
+
+    options.operators = o->operators;
+    rc = script_load(&plan, &options, e);
 
     if (rc != 0)
         return rc;

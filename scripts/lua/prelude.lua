@@ -196,6 +196,11 @@ local function node(kind, line, from, n)
   return handle(stream, { node = #plan.nodes, port = "main", line = line })
 end
 
+-- Another port of the node that the handle stands for.
+local function port(h, name, line)
+  return handle(stream, { node = data[h].node, port = name, line = line })
+end
+
 local function input(d)
   return { node = d.node, port = d.port, window = d.window }
 end
@@ -261,6 +266,148 @@ function S.map(h, f)
     fail(line, ":map wants a function(value, ctx), not a %s", type(f))
   end
   return node("map", line, input(d), { fn = host.fn(f) })
+end
+
+function S.flatmap(h, f)
+  local d, line = this(h, "flatmap", stream)
+  if type(f) ~= "function" then
+    fail(line, ":flatmap wants a function(value, ctx) that returns a list, not a %s", type(f))
+  end
+  return node("flatmap", line, input(d), { fn = host.fn(f) })
+end
+
+function S.explode(h, e, name)
+  local d, line = this(h, "explode", stream)
+  local n = { list = expression(line, "explode", e), element = name or path_name(e) }
+  if n.element == nil then
+    fail(line, "in explode: the element needs a name: :explode(list, \"name\")")
+  end
+  text(line, ":explode", "the element's name", n.element)
+  return node("explode", line, input(d), n)
+end
+
+-- One split for each expression, each reading what the one before did not take.
+function S.split(h, ...)
+  local d, line = this(h, "split", stream)
+  local from, streams = input(d), {}
+  local n = select("#", ...)
+  if n == 0 then fail(line, ":split wants at least one expression") end
+  for i = 1, n do
+    local e = select(i, ...)
+    streams[i] = node("split", line, from, { condition = expression(line, "split", e) })
+    from = { node = data[streams[i]].node, port = "rest" }
+  end
+  streams[n + 1] = port(streams[n], "rest", line)
+  return table.unpack(streams)
+end
+
+function S.merge(h, ...)
+  local d, line = this(h, "merge", stream)
+  local inputs = { input(d) }
+  for i = 1, select("#", ...) do
+    local other = select(i, ...)
+    local x = type(other) == "table" and data[other]
+    if not x or x.kind ~= stream then fail(line, ":merge wants streams: a:merge(b, c)") end
+    inputs[#inputs + 1] = input(x)
+  end
+  if #inputs == 1 then fail(line, ":merge wants another stream: a:merge(b)") end
+  local merged = node("merge", line, nil)
+  plan.nodes[data[merged].node].inputs = inputs
+  return merged
+end
+
+function S.dedupe(h, o)
+  local d, line = this(h, "dedupe", stream)
+  options(line, "dedupe", o, { by = "any", within = "any" })
+  if o == nil or o.within == nil then
+    fail(line, "in dedupe: within is missing: how long an id is remembered")
+  end
+  local n = { by = {}, within = duration(line, "dedupe", o.within) }
+  if n.within < 1 then fail(line, "in dedupe: within must be longer than nothing") end
+  local by = o.by == nil and "$key" or o.by
+  for i, e in ipairs(type(by) == "table" and by or { by }) do
+    n.by[i] = { expr = expression(line, "dedupe", e) }
+  end
+  if #n.by == 0 then fail(line, "in dedupe: by has no expressions") end
+  return node("dedupe", line, input(d), n)
+end
+
+local function add_changes(line, from, name, o)
+  options(line, "changes", o, { latest = "boolean" })
+  return node("changes", line, from, { table_name = name, latest = o ~= nil and o.latest or false })
+end
+
+function S.process(h, o)
+  local d, line = this(h, "process", stream)
+  if type(o) ~= "table" then fail(line, ":process wants {on = function(value, ctx) ... end}") end
+  options(line, "process", o, { state = "table", ttl = "any", on = "function", timer = "function",
+                                upgrade = "function" })
+  if o.on == nil then fail(line, "in process: on = function(value, ctx) is missing") end
+  local n = { on = host.fn(o.on), state = o.state }
+  if o.timer then n.timer = host.fn(o.timer) end
+  if o.upgrade then n.upgrade = host.fn(o.upgrade) end
+  if o.ttl ~= nil then n.ttl = duration(line, "process", o.ttl) end
+  return node("process", line, input(d), n)
+end
+
+local join_kinds = { inner = true, left = true, outer = true }
+
+-- "-1m": durations with a sign, for the interval of a join.
+local function signed_duration(line, s)
+  if type(s) == "number" then return math.tointeger(s) or duration(line, "join", s) end
+  if type(s) == "string" and s:sub(1, 1) == "-" then return -duration(line, "join", s:sub(2)) end
+  return duration(line, "join", s)
+end
+
+local function join_stream(line, d, other, o, n)
+  if o.on ~= nil or o.at ~= nil or o.wait ~= nil then
+    fail(line, "in join: two streams join on their key: on, at and wait are for tables")
+  end
+  if type(o.within) ~= "table" or #o.within ~= 2 then
+    fail(line, "in join: within = {\"-1m\", \"30m\"} is missing: right time - left time")
+  end
+  n.with = "stream"
+  n.lo, n.hi = signed_duration(line, o.within[1]), signed_duration(line, o.within[2])
+  if n.lo > n.hi then fail(line, "in join: within ends before it starts") end
+  n.grace = o.grace ~= nil and duration(line, "join", o.grace) or 0
+  local joined = node("join", line, input(d), n)
+  table.insert(plan.nodes[data[joined].node].inputs, input(other))
+  return joined
+end
+
+local function join_table(line, d, other, o, n)
+  if o.within ~= nil or o.grace ~= nil then
+    fail(line, "in join: within and grace are for two streams; a table joins by on")
+  end
+  if n.join == "outer" then fail(line, "in join: with a table, kind is \"inner\" or \"left\"") end
+  n.with, n.table_name = o.at ~= nil and "as-of" or "table", other.name
+  local on = o.on == nil and "$key" or o.on
+  if type(on) == "table" then
+    n.on = columns(line, "join", on)
+  else
+    n.on = { { expr = expression(line, "join", on) } }
+  end
+  if #n.on == 0 then fail(line, "in join: on has no expression") end
+  if o.at ~= nil then n.at = expression(line, "join", o.at) end
+  if o.wait ~= nil then n.wait = duration(line, "join", o.wait) end
+  return node("join", line, input(d), n)
+end
+
+function S.join(h, other, o)
+  local d, line = this(h, "join", stream)
+  local x = type(other) == "table" and data[other]
+  if not x or (x.kind ~= stream and x.kind ~= stored) then
+    fail(line, ":join wants a stream or a table, and options")
+  end
+  options(line, "join", o, { as = "string", on = "any", within = "table", kind = "string",
+                             at = "any", wait = "any", grace = "any" })
+  o = o or {}
+  text(line, "in join", "as", o.as)
+  if o.kind ~= nil and not join_kinds[o.kind] then
+    fail(line, "in join: unknown kind '%s'%s", o.kind, host.suggest(o.kind, keys(join_kinds)))
+  end
+  local n = { as = o.as, join = o.kind or "inner" }
+  return (x.kind == stored and join_table or join_stream)(line, d, x, o, n)
 end
 
 function S.by(h, ...)
@@ -394,8 +541,13 @@ function A.final(h)
   return handle(stream, { node = d.node, port = "final", line = line })
 end
 
+function A.changes(h, o)
+  local d, line = this(h, "changes", aggregate)
+  return add_changes(line, { node = d.node, port = "changes" }, nil, o)
+end
+
 for _, word in ipairs { "where", "select", "set", "map", "match", "by", "to", "window",
-    "aggregate" } do
+    "aggregate", "flatmap", "explode", "split", "merge", "dedupe", "process", "join" } do
   A[word] = function(h)
     local _, line = this(h, word, aggregate)
     fail(line,
@@ -404,12 +556,14 @@ for _, word in ipairs { "where", "select", "set", "map", "match", "by", "to", "w
   end
 end
 
-local later_stream = { flatmap = true, explode = true, split = true, merge = true, dedupe = true,
-    changes = true,
-                       join = true, process = true }
-stream = handle_kind("a stream", S, later_stream)
+function S.changes(h)
+  local _, line = this(h, "changes", stream)
+  fail(line, "a stream does not change its mind: :changes() is for tables and aggregates")
+end
+
+stream = handle_kind("a stream", S, {})
 window = handle_kind("a window", W, {})
-aggregate = handle_kind("an aggregate", A, { changes = true })
+aggregate = handle_kind("an aggregate", A, {})
 
 -- ---------------------------------------------------------------- sources
 
@@ -511,7 +665,11 @@ end
 stored = handle_kind("a table", {
   insert = action "insert", put = action "put", patch = action "patch", add = action "add",
   delete = action "delete",
-}, { changes = true, join = true, by = true })
+  changes = function(h, o)
+    local d, line = this(h, "changes", stored)
+    return add_changes(line, nil, d.name, o)
+  end,
+}, {})
 
 local table_options = { index = "table", ttl = "later", history = "later",
     without_rowid = "boolean" }
@@ -659,6 +817,15 @@ local function job_errors(line, o)
   return e
 end
 
+-- How a new version is to be built; building it is not supported yet, and refused when asked for.
+local function job_rebuild(line, o)
+  options(line, "rebuild", o, { outputs = "string", keep = "any" })
+  if o.outputs and o.outputs ~= "mute" and o.outputs ~= "publish" then
+    fail(line, "in rebuild: outputs is \"mute\" or \"publish\", not \"%s\"", o.outputs)
+  end
+  return { mute = o.outputs ~= "publish", keep = o.keep and duration(line, "rebuild", o.keep) }
+end
+
 local function job_commit(line, o)
   options(line, "commit", o, { records = "number", bytes = "number", every = "any" })
   return {
@@ -681,10 +848,11 @@ function words.job(name)
   plan.job = { name = name, line = line, version = 1 }
   return function(o)
     options(line, "job", o, { version = "number", errors = "table", commit = "table",
-        rebuild = "later" })
+        rebuild = "table" })
     if o.version ~= nil then plan.job.version = positive(line, "job: version", o.version) end
     if o.errors then plan.job.errors = job_errors(line, o.errors) end
     if o.commit then plan.job.commit = job_commit(line, o.commit) end
+    if o.rebuild then plan.job.rebuild = job_rebuild(line, o.rebuild) end
   end
 end
 
