@@ -201,6 +201,7 @@ static int put_new(struct aggregate *g, const struct group_window *w,
 {
     struct states *states = run_states(g->op.run);
     struct state_row rows[ROWS_TOGETHER_MAX];
+    struct group *groups[ROWS_TOGETHER_MAX];
     int n_rows = 0, rc = 0;
 
     arena_reset(&g->r.arena);
@@ -209,10 +210,14 @@ static int put_new(struct aggregate *g, const struct group_window *w,
 
         if ((group->flags & GROUP_STORED) || !is_wanted(g, group, closed))
             continue;
+        groups[n_rows] = group;
         rc = row_of(g, w, group, closed, &rows[n_rows++], e);
-        group->flags = GROUP_PRESENT | GROUP_STORED; // if not: the step is aborted
     }
-    return rc < 0 ? rc : states->ops->put_rows(g->r.state, rows, n_rows, e);
+    if (rc == 0)
+        rc = states->ops->put_rows(g->r.state, rows, n_rows, e);
+    for (int i = 0; i < n_rows && rc == 0; i++)
+        groups[i]->flags = GROUP_PRESENT | GROUP_STORED;
+    return rc;
 }
 
 // The rows that are there, then the new ones, each in key order. Rows of a closed window that only
