@@ -165,7 +165,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     }
     if (!host_allowed(cls, MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host")))
         http_answer_error(&a, 421,
-                          "this server does not answer for that Host; start it with --http-host NAME");
+                          "this server does not answer for that Host; allow it with --http-host");
     else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         http_answer_error(&a, 405, "only GET and HEAD are served");
     else

@@ -137,7 +137,7 @@ class Http(Shop):
         self.assertEqual(self.server.get("/q/shop/by_n", method="HEAD").body, "")
 
     def test_host_of_somebody_else(self):
-        self.error(421, "this server does not answer for that Host; name it in http_hosts",
+        self.error(421, "this server does not answer for that Host; allow it with --http-host",
                    "/q/shop/by_n", {"Host": "evil.example"})
 
     def test_min_position(self):
