@@ -7,6 +7,9 @@
 
 #include "operators/operators.h"
 
+// What ctx:emit said in a call, with the keys it was given.
+int operator_emit_emitted(struct operator *o, struct event *ev, const struct fn_call *call,
+                          struct err *e) LEAT_CHECKED;
 int operator_call_and_emit(struct operator *o, struct fn *f, struct event *ev,
                            struct err *e) LEAT_CHECKED;
 

@@ -37,18 +37,25 @@ static int emit_value(struct operator *o, struct event *ev, const struct value *
     return operator_emit(o, OUT_MAIN, &out, e);
 }
 
+int operator_emit_emitted(struct operator *o, struct event *ev, const struct fn_call *call,
+                          struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < call->n_emits && rc == 0; i++)
+        rc = emit_value(o, ev, &call->emits[i].value, &call->emits[i].key, e);
+    return rc;
+}
+
 int operator_call_and_emit(struct operator *o, struct fn *f, struct event *ev, struct err *e)
 {
     struct fn_call call = {0};
     int rc = operator_call(o, f, ev, &call, e);
 
+    if (rc == 0)
+        rc = operator_emit_emitted(o, ev, &call, e);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < call.n_emits; i++) {
-        rc = emit_value(o, ev, &call.emits[i].value, &call.emits[i].key, e);
-        if (rc < 0)
-            return rc;
-    }
     if (call.result.type == VALUE_MISSING)
         return 0;
     return emit_value(o, ev, &call.result, NULL, e);

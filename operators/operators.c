@@ -5,8 +5,20 @@
 #include "operators/operators.h"
 
 static const struct operator_type *const types[] = {
-    &operator_where, &operator_select,    &operator_set,  &operator_map, &operator_match,
-    &operator_by,    &operator_aggregate, &operator_into, &operator_to,  NULL,
+    &operator_where,
+    &operator_select,
+    &operator_set,
+    &operator_map,
+    &operator_match,
+    &operator_by,
+    &operator_aggregate,
+    &operator_into,
+    &operator_to,
+    &operator_flatmap,
+    &operator_explode,
+    &operator_split,
+    &operator_merge,
+    NULL,
 };
 
 const struct operator_type *const *operator_types(void)
@@ -24,7 +36,8 @@ struct event event_with_value(const struct event *ev, struct value v, struct are
 
 static bool kind_keeps_rows(enum node_kind k)
 {
-    return k == NODE_WHERE || k == NODE_SELECT || k == NODE_SET || k == NODE_BY;
+    return k == NODE_WHERE || k == NODE_SELECT || k == NODE_SET || k == NODE_BY ||
+           k == NODE_MERGE;
 }
 
 bool plan_is_changelog(const struct plan *p, const struct plan_node *n)

@@ -17,6 +17,10 @@ extern const struct operator_type operator_by;
 extern const struct operator_type operator_aggregate;
 extern const struct operator_type operator_into;
 extern const struct operator_type operator_to;
+extern const struct operator_type operator_flatmap;
+extern const struct operator_type operator_explode;
+extern const struct operator_type operator_split;
+extern const struct operator_type operator_merge;
 
 // The event with another value. The view has no field plan: whoever receives it brings their own.
 struct event event_with_value(const struct event *ev, struct value v, struct arena *a);
