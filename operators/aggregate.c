@@ -449,8 +449,16 @@ static int aggregate_watermark(struct operator *o, int64_t w, struct err *e)
     return rc;
 }
 
+static bool aggregate_takes(const struct plan_node *n)
+{
+    enum window_kind k = n->aggregate.window.kind;
+
+    return k == WINDOW_NONE || k == WINDOW_TUMBLING || k == WINDOW_HOPPING;
+}
+
 const struct operator_type operator_aggregate = {
     .kind = NODE_AGGREGATE,
+    .takes = aggregate_takes,
     .size = sizeof(struct aggregate),
     .open = aggregate_open,
     .process = aggregate_process,

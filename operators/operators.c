@@ -12,6 +12,7 @@ static const struct operator_type *const types[] = {
     &operator_match,
     &operator_by,
     &operator_aggregate,
+    &operator_session,
     &operator_into,
     &operator_to,
     &operator_flatmap,

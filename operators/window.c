@@ -19,10 +19,9 @@ int window_check(const struct plan_window *w, struct err *e)
     case WINDOW_NONE:
         return 0;
     case WINDOW_SESSION:
-        return err_set(e, LEAT_EUNSUPPORTED, "sessions (gap = ...) are not supported yet");
     case WINDOW_LAST:
-        return err_set(e, LEAT_EUNSUPPORTED,
-                       "look-back windows (last = ...) are not supported yet");
+        rc = span_check(w->size_ms, 1, w->kind == WINDOW_LAST ? "last" : "gap", e);
+        return rc < 0 ? rc : span_check(w->grace_ms, 0, "grace", e);
     case WINDOW_TUMBLING:
     case WINDOW_HOPPING:
         break;
@@ -51,15 +50,25 @@ static int64_t floor_to(int64_t t, int64_t step)
     return t - (rest < 0 ? rest + step : rest);
 }
 
+int window_time_check(int64_t t, struct err *e)
+{
+    if (t >= DATETIME_MIN && t <= DATETIME_MAX)
+        return 0;
+    return err_set(e, LEAT_ETIME, "the event time %lld ms is outside of the years 1 to 9999",
+                   (long long)t);
+}
+
 int window_of(const struct plan_window *w, int64_t t, int64_t *first, int64_t *last, struct err *e)
 {
+    int rc;
+
     if (w->kind == WINDOW_NONE) {
         *first = *last = 0;
         return 0;
     }
-    if (t < DATETIME_MIN || t > DATETIME_MAX)
-        return err_set(e, LEAT_ETIME, "the event time %lld ms is outside of the years 1 to 9999",
-                       (long long)t);
+    rc = window_time_check(t, e);
+    if (rc < 0)
+        return rc;
     *last = floor_to(t, w->every_ms);
     if (w->every_ms == w->size_ms) {
         *first = *last;

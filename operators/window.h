@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Window arithmetic: which windows a time belongs to and when they close. Windows start at the
-// multiples of `every` since the epoch (negative ones too) and are [start, start + size).
+// Window arithmetic: which windows a time belongs to and when they close. Windows of a
+// fixed size start at the multiples of `every` since the epoch (negative ones too) and are [start, start + size).
 //
 // Times are years 1 to 9999 (datetime.h) and spans at most WINDOW_SPAN_MAX, both checked at the
 // door, so that no sum here overflows.
@@ -13,8 +13,11 @@
 #define WINDOW_SPAN_MAX (INT64_C(10000) * 366 * 24 * 3600 * 1000)
 #define WINDOWS_PER_RECORD_MAX 10000 // a hopping window with more is refused at load
 
-// LEAT_EUNSUPPORTED for sessions and look-back windows, LEAT_EINVAL for impossible sizes.
+// LEAT_EINVAL for impossible sizes.
 int window_check(const struct plan_window *w, struct err *e) LEAT_CHECKED;
+
+// LEAT_ETIME when t is outside of the calendar.
+int window_time_check(int64_t t, struct err *e) LEAT_CHECKED;
 
 // The starts of the windows that hold t: *first, *first + every, ... *last. LEAT_ETIME when t is
 // outside of the calendar.

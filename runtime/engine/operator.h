@@ -20,6 +20,8 @@ struct operator;
 
 struct operator_type {
     enum node_kind kind;
+    // Which nodes of the kind, where several types share one. NULL: all.
+    bool (*takes)(const struct plan_node *n);
     size_t size; // of the private struct, which starts with struct operator
 
     // Once, before any record; tables and states are there. Failure is a load error ("table o has

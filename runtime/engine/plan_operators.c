@@ -27,7 +27,7 @@ const struct operator_type *plan_operator_type(const struct plan *p, const struc
     if (is_passive(p, n))
         return &passive;
     for (; types != NULL && *types != NULL; types++)
-        if ((*types)->kind == n->kind)
+        if ((*types)->kind == n->kind && ((*types)->takes == NULL || (*types)->takes(n)))
             return *types;
     return NULL;
 }

@@ -211,7 +211,10 @@ static void read_window(struct reading *r, int t, struct plan_node *node)
         w->every_ms = get_int(r, at, "every", 0);
         w->grace_ms = get_int(r, at, "grace", 0);
         w->line = (int)get_int(r, at, "line", 0);
-        w->kind = w->every_ms == w->size_ms ? WINDOW_TUMBLING : WINDOW_HOPPING;
+        w->kind = strcmp(get_text(r, at, "kind"), "gap") == 0    ? WINDOW_SESSION
+                  : strcmp(get_text(r, at, "kind"), "last") == 0 ? WINDOW_LAST
+                  : w->every_ms == w->size_ms                    ? WINDOW_TUMBLING
+                                                                 : WINDOW_HOPPING;
         node->name = get_text(r, at, "name");
     }
     lua_pop(r->L, 1);

@@ -236,15 +236,20 @@ function S.window(h, opts)
   local d, line = this(h, "window", stream)
   if type(opts) ~= "table" then fail(line, ":window wants {size = ...}") end
   options(line, "window", opts, { size = "any", every = "any", grace = "any", gap = "any",
-      last = "any",
-                                  tz = "later" })
-  if opts.gap ~= nil then later(line, "a session window (gap)") end
-  if opts.last ~= nil then later(line, "a look-back window (last)") end
-  if opts.size == nil then fail(line, "in window: size is missing") end
-  local w = { size = duration(line, "window", opts.size), line = line }
+      last = "any", tz = "later" })
+  local kind = opts.gap ~= nil and "gap" or opts.last ~= nil and "last" or "size"
+  for _, other in ipairs { "size", "every", "gap", "last" } do
+    if kind ~= "size" and other ~= kind and opts[other] ~= nil then
+      fail(line, "in window: %s and %s do not go together", kind, other)
+    end
+  end
+  if opts[kind] == nil then fail(line, "in window: size is missing") end
+  local w = { kind = kind, size = duration(line, "window", opts[kind]), line = line }
   w.every = opts.every ~= nil and duration(line, "window", opts.every) or w.size
   w.grace = opts.grace ~= nil and duration(line, "window", opts.grace) or 0
-  if w.size < 1 or w.every < 1 then
+  if w.size < 1 and kind ~= "size" then
+    fail(line, "in window: %s must be longer than nothing", kind)
+  elseif w.size < 1 or w.every < 1 then
     fail(line, "in window: size and every must be longer than nothing")
   end
   if w.every > w.size then
@@ -268,6 +273,7 @@ local function make_aggregate(d, line, from, spec, aggs, opts)
   if #n.aggs == 0 then fail(line, ":aggregate has nothing to compute") end
   local s = node("aggregate", line, from, n)
   d.aggregate_node = d.aggregate_node or data[s].node
+  if spec and spec.kind == "last" then return s end -- each reading with its results: a stream
   return handle(aggregate, { node = data[s].node, port = "main", line = line,
       windowed = spec ~= nil })
 end

@@ -559,13 +559,13 @@ static int source_process(struct operator *o, struct event *ev, int input, struc
 static const struct operator_type source = {
     .kind = NODE_SOURCE, .size = sizeof(struct operator), .process = source_process};
 
-static const struct operator_type *type_of(enum node_kind kind)
+static const struct operator_type *type_of(const struct plan_node *n)
 {
     const struct operator_type *const *t = operator_types();
 
-    if (kind == FAKE_SINK || kind == NODE_SOURCE)
-        return kind == FAKE_SINK ? &sink : &source;
-    while ((*t)->kind != kind)
+    if (n->kind == FAKE_SINK || n->kind == NODE_SOURCE)
+        return n->kind == FAKE_SINK ? &sink : &source;
+    while ((*t)->kind != n->kind || ((*t)->takes != NULL && !(*t)->takes(n)))
         t++;
     return *t;
 }
@@ -573,7 +573,7 @@ static const struct operator_type *type_of(enum node_kind kind)
 int fake_open(struct run *r)
 {
     for (int i = 0; i < r->plan.n_nodes; i++) {
-        const struct operator_type *type = type_of(r->nodes[i].kind);
+        const struct operator_type *type = type_of(&r->nodes[i]);
         struct operator *o = heap_zalloc(type->size);
         int rc = 0;
 
