@@ -169,6 +169,7 @@ static int state_put(struct state *st, const struct state_key *k, const struct v
         parts_as_sql(st->now.rows[i].parts, st->n_key);
     }
     row = &st->now.rows[i];
+    row->window_end = k->window_end;
     row->blob = bytes_is_null(blob) ? BYTES_NULL : arena_copy(&r->keep, blob);
     if (columns != NULL)
         row->columns = values_keep(r, columns, st->n_columns);
@@ -176,6 +177,22 @@ static int state_put(struct state *st, const struct state_key *k, const struct v
     if (bytes_is_null(blob) && !st->fused) {
         st->now.n--;
         memmove(row, row + 1, (st->now.n - i) * sizeof(*row));
+    }
+    return 0;
+}
+
+static int state_del(struct state *st, const struct state_key *k, struct err *e)
+{
+    bool found;
+    size_t i = row_at(&st->now, k->window, k->parts, &found);
+    int rc = fault(st->run, e);
+
+    if (rc < 0)
+        return rc;
+    check_order(st, k);
+    if (found) {
+        st->now.n--;
+        memmove(st->now.rows + i, st->now.rows + i + 1, (st->now.n - i) * sizeof(*st->now.rows));
     }
     return 0;
 }
@@ -198,7 +215,8 @@ static int state_scan(struct state *st, int64_t from, int64_t to,
 }
 
 static const struct states_ops states_ops = {
-    .open = states_open, .get = state_get, .put = state_put, .scan = state_scan};
+    .open = states_open, .get = state_get, .put = state_put, .del = state_del,
+    .scan = state_scan};
 
 // --- tables ---
 
