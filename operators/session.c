@@ -28,11 +28,12 @@
 // are found out when it is reached.
 //
 // The blob: version u8 = 2, end i64, the key's parts (results.h), the accumulators.
+#include "operators/session.h"
+
 #include "operators/groupkey.h"
 #include "operators/operators.h"
 #include "operators/pack.h"
 #include "operators/results.h"
-#include "operators/session.h"
 #include "operators/window.h"
 #include "runtime/base/hashmap.h"
 #include "runtime/base/heap.h"

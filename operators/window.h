@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Window arithmetic: which windows a time belongs to and when they close. Windows of a
-// fixed size start at the multiples of `every` since the epoch (negative ones too) and are [start, start + size).
+// Window arithmetic: which windows a time belongs to and when they close. Windows of a fixed size
+// start at the multiples of `every` since the epoch (negative ones too), and are
+// [start, start + size).
 //
 // Times are years 1 to 9999 (datetime.h) and spans at most WINDOW_SPAN_MAX, both checked at the
 // door, so that no sum here overflows.

@@ -416,20 +416,6 @@ static void test_damaged_state(void **state)
     fake_free(r);
 }
 
-// Sessions and look-back windows are refused at open, with a sentence.
-static void test_not_yet(void **state)
-{
-    (void)state;
-    for (int kind = WINDOW_SESSION; kind <= WINDOW_LAST; kind++) {
-        struct run *r =
-            given_window((struct plan_window){.kind = (enum window_kind)kind, .size_ms = 5});
-
-        assert_int_equal(fake_open(r), LEAT_EUNSUPPORTED);
-        assert_non_null(strstr(r->err.text, "not supported yet"));
-        fake_free(r);
-    }
-}
-
 // --- faults ---
 
 // Goes on where the last commit was; *from moves with each.
@@ -506,7 +492,7 @@ int main(void)
         cmocka_unit_test(test_late),         cmocka_unit_test(test_no_window),
         cmocka_unit_test(test_fused_rows),   cmocka_unit_test(test_short_lived),
         cmocka_unit_test(test_no_needless_reads), cmocka_unit_test(test_damaged_state),
-        cmocka_unit_test(test_not_yet),      cmocka_unit_test(test_faults),
+             cmocka_unit_test(test_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
