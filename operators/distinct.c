@@ -189,7 +189,7 @@ static void distinct_hash(struct agg_env *env, struct acc_distinct *d, uint64_t 
 static int distinct_add(struct agg_env *env, void *acc, const struct value *v, int64_t time,
                         struct err *e)
 {
-    uint64_t hash;
+    uint64_t hash = 0; // for gcc, which does not see that hash_of sets it
     int rc = hash_of(env, v, &hash, e);
 
     (void)time;
