@@ -25,17 +25,14 @@ static void slot_drop(struct embedded_slots *s, struct embedded_slot *slot)
 static int slot_open(struct embedded_slots *s, const char *topic, int32_t partition,
                      struct embedded_slot **out, struct err *e)
 {
-    struct broker_topic info;
     struct slot *slot;
-    int rc = broker_topic_info(s->broker, bytes_str(topic), &info, e);
+    int rc = broker_partition(s->broker, bytes_str(topic), partition, &slot, e);
 
-    if (rc == 0)
-        rc = broker_partition(s->broker, bytes_str(topic), partition, &slot, e);
     if (rc != 0)
-        return rc;
+        return err_wrap(e, rc, "%s", topic);
     s->items = heap_realloc(s->items, (s->n + 1) * sizeof *s->items);
     *out = &s->items[s->n++];
-    **out = (struct embedded_slot){.topic_id = info.id, .partition = partition, .slot = slot};
+    **out = (struct embedded_slot){.partition = partition, .slot = slot};
     snprintf((*out)->topic, sizeof(*out)->topic, "%s", topic);
     return 0;
 }
@@ -56,15 +53,19 @@ static int slot_get(struct embedded_slots *s, const char *topic, int32_t partiti
     return 0;
 }
 
-static int partition_get(struct embedded_slots *s, const char *topic, int32_t partition,
-                         struct partition **out, struct err *e)
+// The partition, if its topic is still the one that the caller knows.
+static int partition_get(struct embedded_slots *s, const char *topic, struct uuid id,
+                         int32_t partition, struct partition **out, struct err *e)
 {
     struct embedded_slot *slot;
     int rc = slot_get(s, topic, partition, &slot, e);
 
-    if (rc == 0)
-        *out = broker_slot_partition(slot->slot);
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (!uuid_eq(broker_slot_topic(slot->slot), id))
+        return err_set(e, LEAT_ENOTFOUND, "topic %s was deleted and made again", topic);
+    *out = broker_slot_partition(slot->slot);
+    return 0;
 }
 
 // --- source ---
@@ -74,15 +75,32 @@ static struct embedded *of_source(struct source *s)
     return container_of(s, struct embedded, source);
 }
 
+static struct embedded_input *input_of(struct embedded *em, const char *topic)
+{
+    struct embedded_input *in;
+
+    for (size_t i = 0; i < em->n_inputs; i++)
+        if (strcmp(em->inputs[i].topic, topic) == 0)
+            return &em->inputs[i];
+    em->inputs = heap_realloc(em->inputs, (em->n_inputs + 1) * sizeof *em->inputs);
+    in = &em->inputs[em->n_inputs++];
+    *in = (struct embedded_input){.topic = {0}};
+    snprintf(in->topic, sizeof in->topic, "%s", topic);
+    return in;
+}
+
 static int source_topic(struct source *s, const char *topic, struct source_topic *out,
                         struct err *e)
 {
+    struct embedded *em = of_source(s);
     struct broker_topic info;
-    int rc = broker_topic_info(of_source(s)->slots.broker, bytes_str(topic), &info, e);
+    int rc = broker_topic_info(em->slots.broker, bytes_str(topic), &info, e);
 
-    if (rc == 0)
-        *out = (struct source_topic){info.id, info.n_partitions};
-    return rc;
+    if (rc != 0)
+        return rc;
+    input_of(em, topic)->id = info.id;
+    *out = (struct source_topic){info.id, info.n_partitions};
+    return 0;
 }
 
 static int64_t stable_end(const struct partition *p)
@@ -95,8 +113,9 @@ static int64_t stable_end(const struct partition *p)
 static int source_bounds(struct source *s, const char *topic, int32_t partition, int64_t *start,
                          int64_t *stable, struct err *e)
 {
+    struct embedded *em = of_source(s);
     struct partition *p;
-    int rc = partition_get(&of_source(s)->slots, topic, partition, &p, e);
+    int rc = partition_get(&em->slots, topic, input_of(em, topic)->id, partition, &p, e);
 
     if (rc != 0)
         return rc;
@@ -108,8 +127,9 @@ static int source_bounds(struct source *s, const char *topic, int32_t partition,
 static int source_fetch(struct source *s, const char *topic, int32_t partition, int64_t offset,
                         size_t bytes_max, struct buf *out, int64_t *next, struct err *e)
 {
+    struct embedded *em = of_source(s);
     struct partition *p;
-    int rc = partition_get(&of_source(s)->slots, topic, partition, &p, e);
+    int rc = partition_get(&em->slots, topic, input_of(em, topic)->id, partition, &p, e);
 
     if (rc != 0)
         return rc;
@@ -142,21 +162,6 @@ static int publisher_topic(struct publisher *p, const char *topic, struct publis
     return rc;
 }
 
-// The partition, if the topic is still the one the rows were written for.
-static int publisher_partition(struct embedded *em, const char *topic, struct uuid id,
-                               int32_t partition, struct partition **out, struct err *e)
-{
-    struct embedded_slot *slot;
-    int rc = slot_get(&em->slots, topic, partition, &slot, e);
-
-    if (rc != 0)
-        return rc;
-    if (!uuid_eq(slot->topic_id, id))
-        return err_set(e, LEAT_ENOTFOUND, "topic %s was deleted and made again", topic);
-    *out = broker_slot_partition(slot->slot);
-    return 0;
-}
-
 static int publisher_append(struct publisher *p, const char *topic, struct uuid id,
                             int32_t partition, struct bytes batch, int64_t *end, struct err *e)
 {
@@ -164,7 +169,7 @@ static int publisher_append(struct publisher *p, const char *topic, struct uuid 
     struct append_result result;
     struct batch_header h;
     struct partition *part = NULL;
-    int rc = publisher_partition(em, topic, id, partition, &part, e);
+    int rc = partition_get(&em->slots, topic, id, partition, &part, e);
 
     if (rc != 0)
         return rc;
@@ -182,7 +187,7 @@ static int publisher_durable(struct publisher *p, const char *topic, struct uuid
                              int32_t partition, int64_t *offset, struct err *e)
 {
     struct partition *part = NULL;
-    int rc = publisher_partition(of_publisher(p), topic, id, partition, &part, e);
+    int rc = partition_get(&of_publisher(p)->slots, topic, id, partition, &part, e);
 
     if (rc == 0)
         *offset = partition_flushed(part);
@@ -204,5 +209,6 @@ void embedded_deinit(struct embedded *em)
     for (size_t i = 0; i < em->slots.n; i++)
         broker_slot_release(em->slots.items[i].slot);
     heap_free(em->slots.items);
+    heap_free(em->inputs);
     buf_deinit(&em->batch);
 }

@@ -7,6 +7,10 @@
 // power cut could take back must not have been consumed. The publisher appends under the job's own
 // producer id, and calls a record durable when it is flushed. One of each per job, used on its
 // worker's thread only; they keep the partitions they have touched open.
+//
+// Both hold on to the topic they know by its id. One that was deleted, and perhaps made again under
+// the same name, is not found, also between two calls of the same step: the source's callers learn
+// the new id by asking for the topic.
 #ifndef LEAT_APP_EMBEDDED_H
 #define LEAT_APP_EMBEDDED_H
 
@@ -17,7 +21,6 @@
 
 struct embedded_slot {
     char topic[TOPIC_NAME_MAX + 1];
-    struct uuid topic_id;
     int32_t partition;
     struct slot *slot;
 };
@@ -29,10 +32,18 @@ struct embedded_slots {
     size_t n;
 };
 
+// A topic as the source has called it last.
+struct embedded_input {
+    char topic[TOPIC_NAME_MAX + 1];
+    struct uuid id;
+};
+
 struct embedded {
     struct source source;
     struct publisher publisher;
     struct embedded_slots slots;
+    struct embedded_input *inputs;
+    size_t n_inputs;
     struct buf batch; // the copy that is stamped
 };
 

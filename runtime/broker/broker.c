@@ -397,6 +397,11 @@ struct partition *broker_slot_partition(struct slot *s)
     return s->partition;
 }
 
+struct uuid broker_slot_topic(const struct slot *s)
+{
+    return s->topic_id;
+}
+
 bool broker_slot_deleted(const struct slot *s)
 {
     return atomic_load(&s->deleted);

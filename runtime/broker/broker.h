@@ -80,6 +80,7 @@ int broker_topics(struct broker *b, int (*each)(void *arg, const struct broker_t
 int broker_partition(struct broker *b, struct bytes topic, int32_t partition, struct slot **out,
                      struct err *e) LEAT_CHECKED;
 struct partition *broker_slot_partition(struct slot *s);
+struct uuid broker_slot_topic(const struct slot *s);
 // Whether its topic was deleted: let go.
 bool broker_slot_deleted(const struct slot *s);
 void broker_slot_release(struct slot *s);
