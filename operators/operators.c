@@ -19,6 +19,7 @@ static const struct operator_type *const types[] = {
     &operator_explode,
     &operator_split,
     &operator_merge,
+    &operator_changes,
     NULL,
 };
 

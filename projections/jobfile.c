@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "projections/changes.h"
 #include "projections/jobfile_internal.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
@@ -370,6 +371,7 @@ void jobfile_close(struct store *s)
     if (jf->db != NULL)
         jobfile_store_ops.abort(s);
     rows_unload(jf);
+    changes_unload(jf);
     states_unload(jf);
     for (int i = 0; i < JF_N; i++)
         db_stmt_free(jf->own[i]);

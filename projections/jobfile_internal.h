@@ -132,6 +132,7 @@ struct jobfile {
 
     struct err broken;            // code != 0: the reason why no further step is possible
     struct rows *rows;            // rows.c
+    struct changes *changes;      // changes.c; NULL: nothing is watched
     struct opstates *states_open; // state.c
 };
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "projections/changes.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
@@ -456,6 +457,7 @@ int rows_run(struct table_action *a, const struct value *key, const struct value
 {
     struct variant want, *v;
     bool ignored;
+    size_t mark = changes_mark(a->jf);
     int rc = jf_inside(a->jf, e);
 
     if (rc < 0)
@@ -468,6 +470,7 @@ int rows_run(struct table_action *a, const struct value *key, const struct value
         rc = run_variant(a, v, key, cells, changed != NULL ? changed : &ignored, e);
     if (rc == 0)
         return 0;
+    changes_undo(a->jf, mark);
     rc = jf_error(a->jf, rc, e);
     if (rc == LEAT_EMISSING && db_in_transaction(a->jf->db))
         rows_explain_missing(a->jf, a->t, a->cells, a->n_cells, cells, e);
@@ -599,4 +602,6 @@ const struct tables_ops jobfile_tables_ops = {
     .sql = rows_sql,
     .columns = rows_columns,
     .primary_key = rows_primary_key,
+    .watch = changes_watch,
+    .next_change = changes_next,
 };

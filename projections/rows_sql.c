@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "projections/changes.h"
 #include "projections/rows.h"
 #include "projections/sql_text.h"
 #include "runtime/base/limits.h"
@@ -186,6 +187,7 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
 {
     struct jobfile *jf = container_of(tables, struct jobfile, tables);
     struct db_stmt *s;
+    size_t mark = changes_mark(jf);
     bool reads;
     int rc = find_statement(jf, sql, &s, e);
 
@@ -206,7 +208,10 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
         db_set_deadline(jf->db, 0);
     if (rc == LEAT_ETIMEDOUT)
         rc = err_set(e, LEAT_EBUDGET, "the statement ran longer than %d ms", LUA_TIME_MS_MAX);
-    return rc < 0 ? err_wrap(e, jf_error(jf, rc, e), "in sql") : 0;
+    if (rc >= 0)
+        return 0;
+    changes_undo(jf, mark);
+    return err_wrap(e, jf_error(jf, rc, e), "in sql");
 }
 
 // --- foreign keys -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "projections/changes.h"
 #include "projections/jobfile_internal.h"
 #include "runtime/base/failpoint.h"
 #include "runtime/base/limits.h"
@@ -59,6 +60,7 @@ static void forget_step(struct jobfile *jf)
     jf->in_step = false;
     jf->n_saves = 0;
     jf->n_added = 0;
+    changes_forget(jf);
 }
 
 static void step_abort(struct store *s)
@@ -144,6 +146,7 @@ static int step_rollback_to(struct store *s, struct err *e)
     save = &jf->saves[--jf->n_saves];
     outbox_undo(jf, save->n_added);
     jf->counts = save->counts;
+    changes_forget(jf);
     return jf_error(jf, db_rollback_to(jf->db, e), e);
 }
 

@@ -8,6 +8,7 @@
 //     close           windows that the clock made due
 //     retries, ticks
 //     records         merged, until full
+//     settle          what waits for the end of the step goes out
 //     flush, write    operators' rows; outbox, samples, counters; marks of what was published
 //   commit            with the offsets
 //
@@ -218,6 +219,13 @@ static int work(struct job *j, struct err *e)
     return rc != 0 ? rc : records(j, e);
 }
 
+static int settle(struct job *j, struct err *e)
+{
+    arena_reset(&j->arena);
+    j->run.arena = &j->arena;
+    return run_settle(&j->run, e);
+}
+
 static int write_all(struct job *j, struct err *e)
 {
     int rc = run_write(&j->run, e);
@@ -264,6 +272,9 @@ static int transaction(struct job *j, bool *worked, struct err *e)
         return fail(j, STEP_COMMIT, rc, e);
     j->run.now = j->now;
     rc = work(j, e);
+    if (rc != 0)
+        return fail(j, STEP_RECORDS, rc, e);
+    rc = settle(j, e);
     if (rc != 0)
         return fail(j, STEP_RECORDS, rc, e);
     rc = run_flush(&j->run, e);

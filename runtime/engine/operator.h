@@ -38,6 +38,9 @@ struct operator_type {
     // The smallest watermark at which there is something to do; INT64_MAX for nothing. Cheap; asked
     // often. Optional.
     int64_t (*due)(struct operator* o);
+    // All records of the step are through: send what waits for its end. Each event emitted here is
+    // a record of its own, as in watermark. Comes before flush. Optional.
+    int (*settle)(struct operator* o, struct err *e);
     // End of step: write dirty keys, each once, in key order. Called again only after new changes.
     // Optional.
     int (*flush)(struct operator* o, struct err *e);

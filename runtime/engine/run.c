@@ -125,7 +125,7 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
     for (int i = 0; i < p->n_nodes; i++)
         for (int port = 0; port < OUT_PORTS; port++)
             make_routes(r, i, (enum plan_port)port);
-    return 0;
+    return run_watch(r, e);
 }
 
 void run_close(struct run *r)
@@ -274,6 +274,8 @@ static int attempt(struct run *r, int node, enum plan_port port, struct event *e
         rc = open_savepoint(r, e);
     if (rc == 0)
         rc = deliver_all(r, node, port, ev, e);
+    if (rc == 0 && r->watches)
+        rc = run_changes(r, ev, e);
     if (rc == 0 && flush)
         rc = run_flush(r, e);
     return rc;

@@ -66,6 +66,7 @@ struct run {
     bool sp;      // a savepoint is open
     bool closing; // inside operator_type.watermark
     bool nested;  // inside a record born there
+    bool watches; // changes of rows are records
     struct run_born born;
     const struct plan_node *guilty; // where the last error came from
 
@@ -105,6 +106,12 @@ bool run_would_close(const struct run *r, const int64_t *w, int64_t *scratch);
 // The smallest time an operator waits for; INT64_MAX for none.
 int64_t run_due(const struct run *r);
 
+// Rows whose changes() are read are watched from here on.
+int run_watch(struct run *r, struct err *e) LEAT_CHECKED;
+// Sends what the record has changed in watched tables, inside the record.
+int run_changes(struct run *r, const struct event *cause, struct err *e) LEAT_CHECKED;
+// Before the flush: what waits for the end of the step.
+int run_settle(struct run *r, struct err *e) LEAT_CHECKED;
 // End of step. flush: operators, then numbers and samples. LEAT_E class of a record's fault when
 // what the operators wrote broke a constraint.
 int run_flush(struct run *r, struct err *e) LEAT_CHECKED;

@@ -21,6 +21,13 @@ struct table_action; // one verb over one column set, prepared
 
 struct table_shape;
 
+// A row before and after a write; MISSING where there was, or is, none.
+struct table_change {
+    int table;
+    struct value old, row; // objects of all columns
+    struct value key;      // the primary key: a scalar, or an array of its parts
+};
+
 struct tables_ops {
     // `columns` are the cells' columns; `key_columns` those of the key (n_key 0: the primary key,
     // in its order; insert and put take the key from the cells). The action lives as long as the
@@ -43,6 +50,12 @@ struct tables_ops {
                    const char *const **types);
     // Names of the primary key's columns.
     int (*primary_key)(struct tables *t, int table, const char *const **names);
+    // From now on each change of this table's rows is kept until next_change takes it. May be NULL,
+    // with next_change.
+    int (*watch)(struct tables *t, int table, struct err *e);
+    // 1 and the oldest change of a watched table (in the arena), 0 for no more. What was rolled
+    // back is not there.
+    int (*next_change)(struct tables *t, struct arena *a, struct table_change *out, struct err *e);
 };
 
 struct table_shape {
