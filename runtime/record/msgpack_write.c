@@ -2,89 +2,76 @@
 //
 // Values to MessagePack, each in its shortest form, so that equal values give equal bytes:
 // composite keys are compared and partitioned by them. Decimals are text. A document that is
-// MessagePack already is copied as it is.
+// MessagePack already is copied as it is. The heads are msgpack-c's business (its packer is inline
+// code over a callback, and chooses the shortest form); reading is ours, in msgpack.c, because it
+// must be lazy.
 #include "runtime/record/fieldplan.h"
 
-#include "runtime/base/endian.h"
+#include <msgpack/pack.h>
+
 #include "runtime/base/limits.h"
 #include "runtime/base/number.h"
 
-static void put_wide(struct buf *out, uint8_t head, uint64_t u, size_t width)
+static int append(void *out, const char *p, size_t n)
 {
-    uint8_t bytes[8];
+    buf_append(out, p, n);
+    return 0;
+}
 
-    store_be64(bytes, u);
-    buf_append_byte(out, head);
-    buf_append(out, bytes + 8 - width, width);
+// The packer writes into `out` at once: it is no more than the pair that its calls want.
+static msgpack_packer packer(struct buf *out)
+{
+    return (msgpack_packer){out, append};
 }
 
 static void put_int(struct buf *out, int64_t i)
 {
-    if (i >= -32 && i < 128)
-        buf_append_byte(out, (uint8_t)i);
-    else if (i >= 0)
-        put_wide(out,
-                 i <= UINT8_MAX    ? 0xcc
-                 : i <= UINT16_MAX ? 0xcd
-                 : i <= UINT32_MAX ? 0xce
-                                   : 0xcf,
-                 (uint64_t)i,
-                 i <= UINT8_MAX    ? 1
-                 : i <= UINT16_MAX ? 2
-                 : i <= UINT32_MAX ? 4
-                                   : 8);
-    else
-        put_wide(out,
-                 i >= INT8_MIN    ? 0xd0
-                 : i >= INT16_MIN ? 0xd1
-                 : i >= INT32_MIN ? 0xd2
-                                  : 0xd3,
-                 (uint64_t)i,
-                 i >= INT8_MIN    ? 1
-                 : i >= INT16_MIN ? 2
-                 : i >= INT32_MIN ? 4
-                                  : 8);
-}
+    msgpack_packer p = packer(out);
 
-// The heads of text (fix 0xa0, 0xd9 0xda 0xdb), bytes (none, 0xc4..), arrays (0x90, 0xdc 0xdd),
-// maps (0x80, 0xde 0xdf).
-struct heads {
-    uint8_t fix, fix_max, in8, in16, in32; // 0: there is none
-};
-static const struct heads text_heads = {0xa0, 31, 0xd9, 0xda, 0xdb};
-static const struct heads bytes_heads = {0, 0, 0xc4, 0xc5, 0xc6};
-static const struct heads array_heads = {0x90, 15, 0, 0xdc, 0xdd};
-static const struct heads map_heads = {0x80, 15, 0, 0xde, 0xdf};
-
-static void put_head(struct buf *out, const struct heads *h, size_t n)
-{
-    if (h->fix != 0 && n <= h->fix_max)
-        buf_append_byte(out, (uint8_t)(h->fix | n));
-    else if (h->in8 != 0 && n <= UINT8_MAX)
-        put_wide(out, h->in8, n, 1);
-    else if (n <= UINT16_MAX)
-        put_wide(out, h->in16, n, 2);
-    else
-        put_wide(out, h->in32, n, 4);
-}
-
-static void put_run(struct buf *out, const struct heads *h, struct bytes b)
-{
-    put_head(out, h, b.n);
-    buf_append_bytes(out, b);
+    msgpack_pack_int64(&p, i);
 }
 
 static void put_float(struct buf *out, double f)
 {
-    uint64_t u;
+    msgpack_packer p = packer(out);
 
-    memcpy(&u, &f, sizeof u);
-    put_wide(out, 0xcb, u, 8);
+    msgpack_pack_double(&p, f);
+}
+
+static void put_text_head(struct buf *out, size_t n)
+{
+    msgpack_packer p = packer(out);
+
+    msgpack_pack_str(&p, n);
+}
+
+static void put_text(struct buf *out, struct bytes text)
+{
+    put_text_head(out, text.n);
+    buf_append_bytes(out, text);
+}
+
+static void put_bytes(struct buf *out, struct bytes bytes)
+{
+    msgpack_packer p = packer(out);
+
+    msgpack_pack_bin(&p, bytes.n);
+    buf_append_bytes(out, bytes);
+}
+
+static void put_container_head(struct buf *out, bool object, size_t n)
+{
+    msgpack_packer p = packer(out);
+
+    if (object)
+        msgpack_pack_map(&p, n);
+    else
+        msgpack_pack_array(&p, n);
 }
 
 static void put_escaped(struct buf *out, struct bytes token)
 {
-    put_head(out, &text_heads, json_unescape(token, NULL));
+    put_text_head(out, json_unescape(token, NULL));
     buf_reserve(out, token.n);
     out->n += json_unescape(token, out->p + out->n);
 }
@@ -126,7 +113,7 @@ static int put_container(struct buf *out, const struct value *v, int depth, stru
 
     if (depth >= VALUE_DEPTH_MAX)
         return err_set(e, LEAT_ETYPE, "a value nested deeper than %d", VALUE_DEPTH_MAX);
-    put_head(out, object ? &map_heads : &array_heads, members_written(v));
+    put_container_head(out, object, members_written(v));
     value_iter_init(&it, v, NULL);
     while ((rc = value_iter_raw(&it, &name, &value)) == 1) {
         if (object && value.type == VALUE_MISSING)
@@ -134,7 +121,7 @@ static int put_container(struct buf *out, const struct value *v, int depth, stru
         if (object && name.type == VALUE_LAZY)
             put_escaped(out, name.s);
         else if (object)
-            put_run(out, &text_heads, name.s);
+            put_text(out, name.s);
         rc = put_value(out, &value, depth + 1, e);
         if (rc != 0)
             return rc;
@@ -161,13 +148,16 @@ static int put_value(struct buf *out, const struct value *v, int depth, struct e
         put_float(out, v->f);
         return 0;
     case VALUE_DECIMAL:
-        put_run(out, &text_heads, bytes_of(text, number_format_decimal(v->i, v->scale, text)));
+        put_text(out, bytes_of(text, number_format_decimal(v->i, v->scale, text)));
         return 0;
     case VALUE_TEXT:
-        put_run(out, bytes_is_utf8(v->s) ? &text_heads : &bytes_heads, v->s);
+        if (bytes_is_utf8(v->s))
+            put_text(out, v->s);
+        else
+            put_bytes(out, v->s);
         return 0;
     case VALUE_BYTES:
-        put_run(out, &bytes_heads, v->s);
+        put_bytes(out, v->s);
         return 0;
     case VALUE_LAZY:
         return put_lazy(out, v, e);
