@@ -15,13 +15,13 @@
 #include <cmocka.h>
 
 #include "operators/operators.h"
-#include "projections/jobfile.h"
+#include "projections/jobfile_internal.h"
 #include "runtime/base/random.h"
 #include "runtime/engine/driver.h"
 #include "tests/support/plan_build.h"
 
 #define START INT64_C(1767225600000)
-enum { RECORDS = 250, PARTITIONS = 3, JOBS = 60 };
+enum { RECORDS = 250, PARTITIONS = 3, JOBS = 60, JOBS_ON_DISK = 8 };
 
 static uint64_t seed = 1;
 
@@ -30,6 +30,8 @@ struct trial {
     struct driver *driver;
     struct random cuts;
     bool split;
+    const char *path; // of the job file; NULL: in memory
+    int faults;       // that fired
     int n_published; // topics in `topics`
     const char *topics[6];
     struct err e;
@@ -37,9 +39,8 @@ struct trial {
 
 static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
 {
-    struct jobfile_options o = {.path = NULL};
+    struct jobfile_options o = {.path = ((struct trial *)arg)->path};
 
-    (void)arg;
     return jobfile_open(out, p, &o, e);
 }
 
@@ -193,18 +194,34 @@ static void send_all(struct trial *t, uint64_t s)
     check(t, driver_batch_end(t->driver, &t->e));
 }
 
+static struct db *db_of(struct trial *t)
+{
+    return jobfile_of(driver_store(t->driver))->db;
+}
+
+// One turn; on disk, with a disk that may be full at some write of it.
+static void turn(struct trial *t)
+{
+    struct job_turn turn;
+
+    if (t->path != NULL && random_below(&t->cuts, 2) == 0)
+        db_fault_arm(db_of(t), (int64_t)random_below(&t->cuts, 25), LEAT_ENOSPC, false);
+    check(t, job_turn(driver_job(t->driver), driver_now(t->driver), &turn, &t->e));
+    if (t->path != NULL) {
+        t->faults += db_fault_fired(db_of(t));
+        db_fault_arm(db_of(t), -1, 0, false);
+    }
+    if (!turn.worked)
+        driver_set_now(t->driver, driver_now(t->driver) + 30000);
+}
+
 static void run_in_pieces(struct trial *t)
 {
     struct job_status status = {.lag = 1};
 
     do {
-        for (uint64_t turns = random_below(&t->cuts, 6); turns > 0; turns--) {
-            struct job_turn turn;
-
-            check(t, job_turn(driver_job(t->driver), driver_now(t->driver), &turn, &t->e));
-            if (!turn.worked)
-                driver_set_now(t->driver, driver_now(t->driver) + 30000);
-        }
+        for (uint64_t turns = random_below(&t->cuts, 6); turns > 0; turns--)
+            turn(t);
         job_status(driver_job(t->driver), &status);
         check(t, driver_restart(t->driver, &t->e));
     } while (status.lag > 0);
@@ -268,11 +285,12 @@ static void dump(struct trial *t, struct buf *out)
         dump_topic(t, t->topics[i], out);
 }
 
-static void run_trial(uint64_t s, bool split, struct buf *out)
+// The faults of the disk that it went through.
+static int run_trial(uint64_t s, bool split, const char *path, struct buf *out)
 {
-    struct trial t = {.split = split};
+    struct trial t = {.split = split, .path = path};
     struct driver_config c = {.operators = operator_types(),
-                              .stores = {.open = store_open, .close = store_close},
+                              .stores = {.open = store_open, .close = store_close, .arg = &t},
                               .start_ms = START,
                               .n_partitions = PARTITIONS};
 
@@ -289,6 +307,24 @@ static void run_trial(uint64_t s, bool split, struct buf *out)
     dump(&t, out);
     driver_close(t.driver);
     plan_free(t.plan);
+    return t.faults;
+}
+
+// The bytes that both runs gave.
+static size_t compare(const char *path, int *faults)
+{
+    struct buf whole = BUF_EMPTY, split = BUF_EMPTY;
+    size_t n;
+
+    (void)run_trial(seed, false, NULL, &whole);
+    *faults += run_trial(seed, true, path, &split);
+    if (strcmp(buf_cstr(&whole), buf_cstr(&split)) != 0)
+        fail_msg("seed %llu\n%s\n--- in pieces:\n%s", (unsigned long long)seed, buf_cstr(&whole),
+                 buf_cstr(&split));
+    n = whole.n;
+    buf_deinit(&whole);
+    buf_deinit(&split);
+    return n;
 }
 
 // Tables, outputs, parked and late records do not depend on where steps end, where the job is
@@ -296,27 +332,36 @@ static void run_trial(uint64_t s, bool split, struct buf *out)
 static void test_restarts_do_not_matter(void **state)
 {
     size_t bytes = 0;
+    int faults = 0;
 
     (void)state;
-    for (int i = 0; i < JOBS; i++, seed++) {
-        struct buf whole = BUF_EMPTY, split = BUF_EMPTY;
-
-        run_trial(seed, false, &whole);
-        run_trial(seed, true, &split);
-        bytes += whole.n;
-        if (strcmp(buf_cstr(&whole), buf_cstr(&split)) != 0)
-            fail_msg("seed %llu\n%s\n--- in pieces:\n%s", (unsigned long long)seed,
-                     buf_cstr(&whole), buf_cstr(&split));
-        buf_deinit(&whole);
-        buf_deinit(&split);
-    }
+    for (int i = 0; i < JOBS; i++, seed++)
+        bytes += compare(NULL, &faults);
     assert_true(bytes > JOBS * 1000);
+}
+
+// Nor does it matter when the disk is full for a moment.
+static void test_full_disks_do_not_matter(void **state)
+{
+    char dir[] = "/tmp/leat-restarts-XXXXXX", path[64], command[64];
+    int faults = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (int i = 0; i < JOBS_ON_DISK; i++, seed++) {
+        snprintf(path, sizeof path, "%s/%d.db", dir, i);
+        (void)compare(path, &faults);
+    }
+    assert_true(faults > JOBS_ON_DISK);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restarts_do_not_matter),
+        cmocka_unit_test(test_full_disks_do_not_matter),
     };
 
     if (argc > 1)
