@@ -26,7 +26,7 @@
 #include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 
-enum { SCAN_ROWS = 4096, RETRY_FIRST_MS = 100, RETRY_MAX_MS = 10 * 1000 };
+enum { SCAN_ROWS = 4096, SCAN_SKIP = 1, RETRY_FIRST_MS = 100, RETRY_MAX_MS = 10 * 1000 };
 
 // --- decisions ---
 
@@ -150,6 +150,29 @@ struct scan {
     int rows;
 };
 
+// There are two kinds of scans in one: forward over new rows, for all destinations, and again over
+// known ones, for those that had no room. The latter ends when nobody is left who has any: reading
+// on to the end each time would take the square of what waits.
+static void fall_behind(struct relay *r, struct relay_dest *d)
+{
+    d->behind = true;
+    r->n_catching_up -= d->catching_up;
+    d->catching_up = false;
+}
+
+static void all_caught_up(struct relay *r)
+{
+    for (int i = 0; i < r->n_dests; i++)
+        r->dests[i]->catching_up = false;
+    r->n_catching_up = 0;
+}
+
+// SCAN_SKIP when the rest of the known rows is nobody's.
+static int caught_up(const struct relay *r)
+{
+    return r->seen < r->seen_last && r->n_catching_up == 0 ? SCAN_SKIP : 0;
+}
+
 static int scan_row(void *arg, const struct outbox_row *row)
 {
     struct scan *s = arg;
@@ -161,14 +184,14 @@ static int scan_row(void *arg, const struct outbox_row *row)
     if (row->id > r->seen)
         r->seen = row->id;
     if (row->id <= d->cursor || d->behind)
-        return 0;
+        return caught_up(r);
     if (d->open_rows > 0 && d->open_no != row->batch_no)
         rc = close_batch(r, d, s->err);
     if (rc != 0)
         return rc;
     if (d->open_rows == 0 && d->n == RELAY_BATCHES_MAX) {
-        d->behind = true;
-        return 0;
+        fall_behind(r, d);
+        return caught_up(r);
     }
     if (d->open_rows == 0) {
         d->open_no = row->batch_no;
@@ -193,6 +216,8 @@ static int64_t scan_start(struct relay *r)
         struct relay_dest *d = r->dests[i];
         if (d->behind && d->n <= RELAY_BATCHES_MAX / 2) {
             d->behind = false;
+            d->catching_up = true;
+            r->n_catching_up++;
             after = d->cursor < after ? d->cursor : after;
             r->unscanned = true;
         }
@@ -210,8 +235,16 @@ static int scan(struct relay *r, struct err *e)
     if (!r->unscanned)
         return 0;
     rc = r->store->ops->outbox_scan(r->store, after, SCAN_ROWS, scan_row, &s, e);
+    if (rc == SCAN_SKIP) {
+        r->seen = r->seen_last;
+        return 0;
+    }
     if (rc != 0)
         return rc;
+    if (s.rows < SCAN_ROWS || r->seen >= r->seen_last)
+        all_caught_up(r);
+    if (r->seen > r->seen_last)
+        r->seen_last = r->seen;
     if (s.rows == SCAN_ROWS)
         return 0; // a batch may go on behind these
     r->unscanned = false;

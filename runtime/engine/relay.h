@@ -25,6 +25,7 @@ struct relay_dest {
     int n, n_sent;
     int64_t cursor;   // row id up to which rows are in memory or done
     bool behind;      // rows were left in the store for want of room
+    bool catching_up; // they are being scanned again
     int64_t durable;  // seq up to which rows are durable in the log; -1
     int64_t marked;   // seq up to which the store knows
     int64_t retry_at; // clock; after a refusal
@@ -43,8 +44,10 @@ struct relay {
     struct publisher *publisher;
     struct relay_dest **dests;
     int n_dests;
-    int64_t seen;   // row id up to which the store was scanned
-    bool unscanned; // there may be rows beyond it
+    int64_t seen;      // row id up to which the store was scanned, this time
+    int64_t seen_last; // and ever: below it only those that catch up have anything to find
+    int n_catching_up;
+    bool unscanned; // there may be rows beyond `seen`
 };
 
 // --- decisions: no I/O ---

@@ -231,6 +231,7 @@ static int store_outbox_scan(struct store *st, int64_t after, int max,
     for (size_t i = 0; i < s->now.n_outbox && rc == 0 && max > 0; i++)
         if (s->now.outbox[i].id > after) {
             rc = each(arg, &s->now.outbox[i]);
+            s->scanned++;
             max--;
         }
     return rc;

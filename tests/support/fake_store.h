@@ -41,6 +41,7 @@ struct fake_store {
     struct fake_contents now, begun, saved;
     bool open, savepoint;
     int savepoints; // taken so far
+    int64_t scanned; // outbox rows given out
     // Faults: the call with this number from now answers fault_code; -1: none.
     int64_t fault_at;
     int fault_code;

@@ -199,6 +199,28 @@ static void test_stuck(void **state)
     assert_int_equal(r->store.now.n_outbox, 0);
 }
 
+// What waited long is read about once when it can go, not once for each portion of it.
+static void test_catching_up(void **state)
+{
+    struct rig *r = *state;
+    struct driver_log *log = driver_topics(r->d);
+    enum { MANY = 40 * RELAY_BATCHES_MAX };
+    int64_t before;
+
+    log->faults.stuck = "side";
+    for (int i = 1; i <= MANY; i++) {
+        send_one(r, i, true);
+        rig_run(r);
+    }
+    log->faults.stuck = NULL;
+    before = r->store.scanned;
+    rig_advance(r, 60000);
+    assert_int_equal(wrong(r, "out", MANY), 0);
+    assert_int_equal(wrong(r, "side", MANY), 0);
+    assert_int_equal(r->store.now.n_outbox, 0);
+    assert_in_range(r->store.scanned - before, MANY, 3 * MANY);
+}
+
 // Other content under this job's sequence stops it: two histories share one identity.
 static void test_fork(void **state)
 {
@@ -249,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mark_early, given, after),
         cmocka_unit_test_setup_teardown(test_durable, given, after),
         cmocka_unit_test_setup_teardown(test_stuck, given, after),
+        cmocka_unit_test_setup_teardown(test_catching_up, given, after),
         cmocka_unit_test_setup_teardown(test_fork, given, after),
     };
 
