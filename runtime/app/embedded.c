@@ -10,9 +10,14 @@
 static struct embedded_slot *slot_find(struct embedded_slots *s, const char *topic,
                                        int32_t partition)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->items[i].partition == partition && strcmp(s->items[i].topic, topic) == 0)
-            return &s->items[i];
+    for (size_t i = 0; i < s->n; i++) {
+        size_t at = (s->last + i) % s->n;
+
+        if (s->items[at].partition != partition || strcmp(s->items[at].topic, topic) != 0)
+            continue;
+        s->last = at;
+        return &s->items[at];
+    }
     return NULL;
 }
 

@@ -30,6 +30,7 @@ struct embedded_slots {
     struct broker *broker;
     struct embedded_slot *items;
     size_t n;
+    size_t last; // found; partitions are asked for in order, so the next is near
 };
 
 // A topic as the source has called it last.
