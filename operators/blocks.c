@@ -40,14 +40,17 @@ void *block_begin(struct agg_env *env, size_t n)
 {
     void *p = block_new(env, n);
 
-    run_undo_call(env->run, block_free, p);
+    if (env->run != NULL)
+        run_undo_call(env->run, block_free, p);
     return p;
 }
 
 void block_retire(struct agg_env *env, void *p)
 {
-    if (p == NULL)
+    if (p == NULL || env->run == NULL) {
+        block_free(p);
         return;
+    }
     if (env->n_trash == env->cap_trash) {
         env->cap_trash = env->cap_trash ? env->cap_trash * 2 : 64;
         env->trash = heap_realloc(env->trash, env->cap_trash * sizeof(*env->trash));
@@ -70,6 +73,12 @@ void agg_env_deinit(struct agg_env *env)
     heap_free(env->trash);
     buf_deinit(&env->scratch);
     *env = (struct agg_env){0};
+}
+
+void agg_undo_bytes(struct agg_env *env, void *p, size_t n)
+{
+    if (env->run != NULL)
+        run_undo_bytes(env->run, p, n);
 }
 
 // --- values ---

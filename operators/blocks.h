@@ -13,7 +13,7 @@
 #include "runtime/engine/operator.h"
 
 struct agg_env {
-    struct run *run;
+    struct run *run;                   // NULL: nothing is undone, accumulators are for one use
     const struct plan_aggregate *spec; // of the function being called
     size_t bytes;                      // of all blocks
     void **trash;                      // retired
@@ -32,6 +32,9 @@ void *block_begin(struct agg_env *env, size_t n) LEAT_CHECKED;
 // Freed when the step is committed; still there if the record fails. NULL is fine.
 void block_retire(struct agg_env *env, void *block);
 void block_free(void *block); // now; NULL is fine
+
+// run_undo_bytes, where undo is wanted.
+void agg_undo_bytes(struct agg_env *env, void *p, size_t n);
 
 // A value whose bytes, if it has any, are a block.
 int kept_set(struct agg_env *env, struct value *slot, const struct value *v,

@@ -100,7 +100,7 @@ static void sketch_raise(struct agg_env *env, uint8_t *reg, uint8_t run)
 {
     if (run <= *reg)
         return;
-    run_undo_bytes(env->run, reg, 1);
+    agg_undo_bytes(env, reg, 1);
     *reg = run;
 }
 
@@ -176,7 +176,7 @@ static void distinct_hash(struct agg_env *env, struct acc_distinct *d, uint64_t 
         if (*slot == hash)
             return;
         if (d->n < EXACT_MAX) {
-            run_undo_bytes(env->run, slot, sizeof(*slot));
+            agg_undo_bytes(env, slot, sizeof(*slot));
             *slot = hash;
             d->n++;
             return;

@@ -13,6 +13,7 @@ static const struct operator_type *const types[] = {
     &operator_by,
     &operator_aggregate,
     &operator_session,
+    &operator_last,
     &operator_into,
     &operator_to,
     &operator_flatmap,

@@ -16,6 +16,7 @@ extern const struct operator_type operator_match;
 extern const struct operator_type operator_by;
 extern const struct operator_type operator_aggregate;
 extern const struct operator_type operator_session;
+extern const struct operator_type operator_last;
 extern const struct operator_type operator_into;
 extern const struct operator_type operator_to;
 extern const struct operator_type operator_flatmap;

@@ -166,7 +166,7 @@ static void sketch_add(struct agg_env *env, struct acc_quantile *q, int32_t fine
         table_replace(env, q, q->room * 2, 0);
         b = bucket_find(q->block, q->room, finest >> q->joined);
     }
-    run_undo_bytes(env->run, b, sizeof(*b));
+    agg_undo_bytes(env, b, sizeof(*b));
     q->n += b->count == 0;
     b->index = finest >> q->joined;
     b->count += count;

@@ -52,21 +52,23 @@ static int open_state(struct results *r, struct err *e)
 {
     const struct plan_node *node = r->op->node;
     struct states *states = run_states(r->op->run);
-    const char **keys = heap_zalloc((size_t)r->n_key * sizeof(*keys));
+    bool last = node->aggregate.window.kind == WINDOW_LAST; // a row for each reading
+    const char **keys = heap_zalloc((size_t)(r->n_key + 1) * sizeof(*keys));
     const char **columns = heap_zalloc((size_t)(r->f.n + 1) * sizeof(*columns));
     struct arena names;
     struct state_spec spec = {.id = node->id,
                               .table = node->aggregate.table,
                               .windowed = node->aggregate.window.kind != WINDOW_NONE,
                               .key_names = keys,
-                              .n_key = r->n_key,
+                              .n_key = r->n_key + last,
                               .columns = columns,
-                              .n_columns = r->f.n};
+                              .n_columns = last ? 0 : r->f.n};
     int rc;
 
     arena_init(&names);
     for (int i = 0; i < r->n_key; i++)
         keys[i] = key_name(node, i);
+    keys[r->n_key] = "arrival";
     for (int i = 0; i < r->f.n; i++)
         columns[i] = (const char *)arena_copy(&names, node->aggregate.aggs[i].name).p;
     rc = states->ops->open(states, &spec, &r->state, e);
@@ -144,7 +146,7 @@ void results_parts(const struct results *r, struct bytes key, struct bytes exact
 // In a state table of our own the columns hold the plain number, so that equal keys are one row.
 struct value *results_row_parts(struct results *r, struct bytes key, struct bytes exact)
 {
-    struct value *parts = arena_alloc(&r->arena, (size_t)r->n_key * sizeof(*parts));
+    struct value *parts = arena_alloc(&r->arena, (size_t)(r->n_key + 1) * sizeof(*parts));
 
     results_parts(r, key, r->fused ? exact : BYTES_NULL, parts, &r->arena);
     return parts;

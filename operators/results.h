@@ -37,7 +37,7 @@ int results_exact(struct results *r, const struct value *parts, struct err *e) L
 // The parts as they came.
 void results_parts(const struct results *r, struct bytes key, struct bytes exact,
                    struct value *parts, struct arena *a);
-// The parts as they stand in a state row, in r->arena.
+// The parts as they stand in a state row, in r->arena; with room for one more.
 struct value *results_row_parts(struct results *r, struct bytes key, struct bytes exact);
 
 // The front of a state blob: number of parts that follow u8 (all or 0), the parts. Reading it:

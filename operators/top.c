@@ -79,7 +79,7 @@ static void put_at(struct agg_env *env, struct acc_top *t, uint64_t place, struc
 {
     struct item **items = items_of(env, t);
 
-    run_undo_bytes(env->run, items, (size_t)env->spec->limit * sizeof(*items));
+    agg_undo_bytes(env, items, (size_t)env->spec->limit * sizeof(*items));
     if (t->n == (uint64_t)env->spec->limit)
         block_retire(env, items[--t->n]);
     memmove(items + place + 1, items + place, (t->n - place) * sizeof(*items));
