@@ -559,6 +559,7 @@ static int last_watermark(struct operator *o, int64_t w, struct err *e)
     int rc = x->stale ? reload(x, e) : 0;
 
     while (rc == 0 && x->n_heap > 0 && x->heap[0].at <= w) {
+        int64_t at = x->heap[0].at;
         struct reading *r = heap_pop(x);
 
         if (r->flags & READING_GONE) {
@@ -569,8 +570,8 @@ static int last_watermark(struct operator *o, int64_t w, struct err *e)
         } else if (!(r->flags & READING_EMITTED)) {
             rc = emit_now(x, r, e);
             heap_push(x, r);
-        } else if (wait_until(x, r) > w) {
-            heap_push(x, r); // came out as its record was read
+        } else if (wait_until(x, r) > at) {
+            heap_push(x, r); // came out as its record was read; others may look back to it yet
         } else {
             list_remove(r);
             changed(x, r);
