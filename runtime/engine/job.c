@@ -116,6 +116,8 @@ static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
         j->state = JOB_RUNNING;
     if (rc == 0)
         rc = job_step(j, worked, wait, e);
+    if (rc == 0 && j->state == JOB_WAITING && j->now < j->retry_at)
+        *wait = j->retry_at - j->now;
     if (waits_for(rc)) {
         j->state = JOB_WAITING;
         j->why = *e;
@@ -144,13 +146,15 @@ static int turn_relay(struct job *j, bool stepped, bool *worked, struct err *e)
     return rc;
 }
 
-static int64_t next_wake(struct job *j)
+// step_wait: what the step said, JOB_WAIT_MS_MAX for nothing. A step that waits for time or space
+// has reasons that are due already; they are no reason to ask again at once.
+static int64_t next_wake(struct job *j, int64_t step_wait)
 {
     int64_t at = relay_wake(&j->relay, j->now), due = run_due(&j->run), t;
     struct err e;
 
-    if (!j->ready)
-        return j->now + 1000;
+    if (step_wait < JOB_WAIT_MS_MAX)
+        return at < j->now + step_wait ? at : j->now + step_wait;
     if (parking_next(&j->parking, &t, &e) == 0 && t < at)
         at = t;
     for (int i = 0; i < j->n_ticks; i++) {
@@ -303,8 +307,8 @@ int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
         if (rc != 0 && !class_is_passing(rc))
             return stop(j, rc, e);
     }
-    wake = next_wake(j) - j->now;
-    t->wait_ms = wait < wake ? wait : wake;
+    wake = next_wake(j, wait) - j->now;
+    t->wait_ms = wake < JOB_WAIT_MS_MAX ? wake : JOB_WAIT_MS_MAX;
     if (t->wait_ms < 0)
         t->wait_ms = 0;
     publish_status(j);

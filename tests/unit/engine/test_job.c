@@ -367,6 +367,35 @@ static void test_dead_letter_once(void **state)
     rig_expect(r, "dead", "");
 }
 
+// A job that waits for space tries again after a second: not at once, though a tick is due, and not
+// only when something else wakes it.
+static void test_waiting_sleeps(void **state)
+{
+    static const char *const fields[] = {"at", "$time", NULL};
+    struct rig r = {.plan = plan_build("test")};
+    struct job_turn turn;
+
+    (void)state;
+    (void)plan_build_to(r.plan,
+                        plan_build_select(r.plan, plan_build_every(r.plan, 3600000), fields),
+                        OUT_MAIN, "beat");
+    rig_start(&r, 1);
+    rig_run(&r);
+    driver_set_now(r.d, driver_now(r.d) + 3600000);
+    r.store.fault_in = "commit";
+    r.store.fault_code = LEAT_ENOSPC;
+    r.store.fault_at = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(job_turn(driver_job(r.d), driver_now(r.d), &turn, &r.err), 0);
+        assert_int_equal(rig_status(&r).state, JOB_WAITING);
+        assert_false(turn.worked);
+        assert_int_equal(turn.wait_ms, 1000);
+    }
+    rig_advance(&r, 1000);
+    rig_expect(&r, "beat", "{\"at\":1767229200000}");
+    rig_stop(&r);
+}
+
 // A clock ticks at multiples of its interval; ticks missed while the job was down collapse into
 // one.
 static void test_every(void **state)
@@ -433,6 +462,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unreadable_follower, given_user, after),
         cmocka_unit_test_setup_teardown(test_two_heads, given_user, after),
         cmocka_unit_test_setup_teardown(test_dead_letter_once, given_user, after),
+        cmocka_unit_test(test_waiting_sleeps),
         cmocka_unit_test(test_every),
         cmocka_unit_test(test_streams_meet),
     };
