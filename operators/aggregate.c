@@ -359,10 +359,35 @@ static int begin_group(struct aggregate *g, struct group *group, const struct va
     return rc;
 }
 
+static struct value row_now(struct aggregate *g, const struct group *group, int64_t start)
+{
+    struct arena *a = run_arena(g->op.run);
+    struct value *parts;
+
+    if (!(group->flags & GROUP_PRESENT))
+        return VALUE_OF_MISSING;
+    parts = arena_alloc(a, (size_t)g->r.n_key * sizeof(*parts));
+    results_parts(&g->r, group_key(group), group_exact(group), parts, a);
+    return results_row(&g->r, parts, group->acc, start, window_end(g->window, start));
+}
+
+static int changed(struct aggregate *g, const struct group *group, int64_t start,
+                   const struct value *old, const struct event *ev, struct err *e)
+{
+    struct arena *a = run_arena(g->op.run);
+    struct value *parts = arena_alloc(a, (size_t)g->r.n_key * sizeof(*parts));
+    struct value row = row_now(g, group, start);
+
+    results_parts(&g->r, group_key(group), group_exact(group), parts, a);
+    return results_changed(&g->r, ev, parts, old, &row, e);
+}
+
 static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const struct value *parts,
                       const struct event *ev, struct err *e)
 {
     struct group_window *w = groups_window_find(&g->groups, start);
+    bool told = g->op.node->n_outs[OUT_CHANGES] > 0; // of each change
+    struct value old;
     struct group *group;
     int rc;
 
@@ -373,13 +398,15 @@ static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const s
         rc = begin_group(g, group, parts, e);
     if (rc < 0)
         return rc;
+    if (told)
+        old = row_now(g, group, start);
     run_undo_bytes(g->op.run, &group->flags, sizeof(group->flags) + g->groups.acc_bytes);
     rc = functions_add(&g->r.f, group->acc, g->r.f.args, ev->time, e);
     if (rc < 0)
         return rc;
     group->flags |= GROUP_PRESENT | GROUP_DIRTY;
     group_list(w, group);
-    return 0;
+    return told ? changed(g, group, start, &old, ev, e) : 0;
 }
 
 static int count_windows(struct aggregate *g, int64_t first, int64_t last, struct event *ev,

@@ -205,3 +205,41 @@ struct event results_event(struct results *r, struct value *parts, const void *a
     view_of(&ev.view, NULL, (struct value){.type = VALUE_OBJECT, .object = obj}, a);
     return ev;
 }
+
+// Without windows the row has no bounds.
+struct value results_row(struct results *r, struct value *parts, const void *acc, int64_t start,
+                         int64_t end)
+{
+    struct arena *a = run_arena(r->op->run);
+    struct event ev = results_event(r, parts, acc, start, end, a);
+    struct value row = value_copy(&ev.view.root, a);
+    struct value_object *shown = arena_alloc(a, sizeof(*shown));
+    size_t key = (size_t)r->n_key, rest = (size_t)r->f.n;
+
+    if (r->op->node->aggregate.window.kind != WINDOW_NONE)
+        return row;
+    *shown = *row.object;
+    memmove(shown->names + key, shown->names + key + 2, rest * sizeof(*shown->names));
+    memmove(shown->values + key, shown->values + key + 2, rest * sizeof(*shown->values));
+    shown->n -= 2;
+    return (struct value){.type = VALUE_OBJECT, .object = shown};
+}
+
+int results_changed(struct results *r, const struct event *cause, struct value *parts,
+                    const struct value *old, const struct value *row, struct err *e)
+{
+    struct arena *a = run_arena(r->op->run);
+    struct event ev = *cause;
+    struct view before;
+
+    if (value_eq(old, row, a))
+        return 0;
+    ev.key = event_key(r, parts, a);
+    ev.key_raw = BYTES_NULL;
+    ev.headers = NULL;
+    ev.n_headers = 0;
+    view_of(&ev.view, NULL, *row, a);
+    view_of(&before, NULL, *old, a);
+    ev.old = &before;
+    return operator_emit(r->op, OUT_CHANGES, &ev, e);
+}

@@ -46,6 +46,14 @@ void results_pack_exact(const struct results *r, struct bytes exact, struct buf 
 int results_unpack_exact(const struct results *r, struct bytes *in, struct value *parts,
                          struct bytes *exact) LEAT_CHECKED;
 
+// For changes(): the row as it is now, deep in the run's arena.
+struct value results_row(struct results *r, struct value *parts, const void *acc, int64_t start,
+                         int64_t end);
+// Sends the change that `cause` has made on OUT_CHANGES, unless the row is as it was. old: MISSING
+// for a new row.
+int results_changed(struct results *r, const struct event *cause, struct value *parts,
+                    const struct value *old, const struct value *row, struct err *e) LEAT_CHECKED;
+
 // The event of a window that has closed; everything in it borrows, or lies in the arena.
 struct event results_event(struct results *r, struct value *parts, const void *acc, int64_t start,
                            int64_t end, struct arena *a);

@@ -33,6 +33,27 @@ accounts:changes()
 accounts:changes { latest = true } :to "accounts.latest"
 moves:changes():select { "$key", "amount", "ok", "fee", old = "$old.amount" } :to "moves.changed"
 
+local by = from "sales" { time = "at" } :by "sku"
+by:aggregate { n = count(), best = max "price" }:changes()
+  :select { "sku", "n", "best", was = "$old.n", "window_end" } :to "totals.changed"
+by:window { size = "10s", every = "5s" }:aggregate { best = max "price", last = last "name" }
+  :changes():to "windows.changed"
+
+test("changes of an aggregate come with the record, unchanged rows say nothing", function(t)
+  local function sale(price, at, name)
+    t:send("sales", { sku = "a", price = price, at = at, name = name })
+  end
+  sale(5, 1767225607000, "x")
+  sale(3, 1767225607000, "x")
+  t:expect("totals.changed", { { ["$key"] = "a", sku = "a", n = 1, best = 5 },
+                               { n = 2, best = 5, was = 1 } })
+  t:expect("windows.changed", { { window_start = 1767225600000, best = 5 },
+                                { window_start = 1767225605000, best = 5, last = "x" } })
+  sale(9, 1767225611000, "y")
+  t:expect("windows.changed", { { window_start = 1767225605000, best = 9, last = "y" },
+                                { window_start = 1767225610000, best = 9 } })
+end)
+
 test("each change in order, nothing for a write that changes nothing", function(t)
   t:send("accounts", { balance = 5 }, { key = "a" })
   t:send("accounts", { balance = 5 }, { key = "a" })
