@@ -62,7 +62,8 @@ static bool all_done(struct server *s)
 
     for (size_t i = 0; i < n; i++) {
         job_status(jobs[i]->worker.job, &status);
-        if (status.state != JOB_STOPPED && (status.lag > 0 || status.outbox_waiting > 0))
+        if (status.state != JOB_STOPPED &&
+            (!status.looked || status.lag > 0 || status.outbox_waiting > 0))
             return false;
     }
     return true;

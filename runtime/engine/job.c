@@ -207,7 +207,8 @@ static int64_t smallest_watermark(const struct job *j)
 static void publish_status(struct job *j)
 {
     const struct relay_dest *stuck = relay_stuck(&j->relay);
-    struct job_status s = {.state = j->state,
+    struct job_status s = {.looked = true,
+                           .state = j->state,
                            .records_in = j->records_in,
                            .records_out = j->records_out,
                            .commits = j->commits,

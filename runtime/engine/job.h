@@ -46,6 +46,7 @@ struct job_status {
     enum job_state state;
     char why[ERR_TEXT_MAX];
     int64_t records_in, records_out, commits, parked, late, skipped;
+    bool looked;            // a turn has been done: the figures below are of this run
     int64_t lag;            // records between the offsets and the stable ends
     int64_t watermark;      // smallest of the sources; INT64_MIN: none yet
     char watermark_by[128]; // topic:partition@offset of the record that moved it last
