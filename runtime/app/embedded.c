@@ -62,7 +62,7 @@ static int slot_get(struct embedded_slots *s, const char *topic, int32_t partiti
 static int partition_get(struct embedded_slots *s, const char *topic, struct uuid id,
                          int32_t partition, struct partition **out, struct err *e)
 {
-    struct embedded_slot *slot;
+    struct embedded_slot *slot = NULL;
     int rc = slot_get(s, topic, partition, &slot, e);
 
     if (rc != 0)
