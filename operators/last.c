@@ -6,8 +6,8 @@
 //
 //   record     is kept, with the functions' arguments. What the watermark has reached already comes
 //              out at once
-//   watermark  readings with t + grace <= W come out by (time, key bytes, arrival); readings that no
-//              later one can look back to are dropped
+//   watermark  readings with t + grace <= W come out by (time, key bytes, arrival); readings that
+//              no later one can look back to are dropped
 //   flush      rows of dropped readings are deleted, new and newly emitted ones written
 //   abort      everything is forgotten and found again in state
 //

@@ -235,8 +235,9 @@ static void test_window_edges(void **state)
 static void test_window_refusals(void **state)
 {
     const struct plan_window bad[] = {
-        {.kind = WINDOW_SESSION, .size_ms = 1},
-        {.kind = WINDOW_LAST, .size_ms = 1},
+        {.kind = WINDOW_SESSION},
+        {.kind = WINDOW_SESSION, .size_ms = 1, .grace_ms = -1},
+        {.kind = WINDOW_LAST},
         {.kind = WINDOW_TUMBLING},
         {.kind = WINDOW_TUMBLING, .size_ms = 1, .every_ms = 1, .grace_ms = -1},
         {.kind = WINDOW_HOPPING, .size_ms = 5, .every_ms = 6},
