@@ -13,4 +13,8 @@ int operator_emit_emitted(struct operator *o, struct event *ev, const struct fn_
 int operator_call_and_emit(struct operator *o, struct fn *f, struct event *ev,
                            struct err *e) LEAT_CHECKED;
 
+// Only the second half.
+int operator_emit_call(struct operator *o, struct event *ev, const struct fn_call *call,
+                       struct err *e) LEAT_CHECKED;
+
 #endif

@@ -47,18 +47,22 @@ int operator_emit_emitted(struct operator *o, struct event *ev, const struct fn_
     return rc;
 }
 
+int operator_emit_call(struct operator *o, struct event *ev, const struct fn_call *call,
+                       struct err *e)
+{
+    int rc = operator_emit_emitted(o, ev, call, e);
+
+    if (rc < 0 || call->result.type == VALUE_MISSING)
+        return rc;
+    return emit_value(o, ev, &call->result, NULL, e);
+}
+
 int operator_call_and_emit(struct operator *o, struct fn *f, struct event *ev, struct err *e)
 {
     struct fn_call call = {0};
     int rc = operator_call(o, f, ev, &call, e);
 
-    if (rc == 0)
-        rc = operator_emit_emitted(o, ev, &call, e);
-    if (rc < 0)
-        return rc;
-    if (call.result.type == VALUE_MISSING)
-        return 0;
-    return emit_value(o, ev, &call.result, NULL, e);
+    return rc < 0 ? rc : operator_emit_call(o, ev, &call, e);
 }
 
 static int map_process(struct operator *o, struct event *ev, int input, struct err *e)

@@ -21,6 +21,8 @@ static const struct operator_type *const types[] = {
     &operator_split,
     &operator_merge,
     &operator_changes,
+    &operator_process,
+    &operator_join,
     NULL,
 };
 

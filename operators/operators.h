@@ -24,6 +24,8 @@ extern const struct operator_type operator_explode;
 extern const struct operator_type operator_split;
 extern const struct operator_type operator_merge;
 extern const struct operator_type operator_changes;
+extern const struct operator_type operator_process;
+extern const struct operator_type operator_join;
 
 // The event with another value. The view has no field plan: whoever receives it brings their own.
 struct event event_with_value(const struct event *ev, struct value v, struct arena *a);

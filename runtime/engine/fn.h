@@ -18,12 +18,31 @@ struct fn_emit {
     struct value key; // MISSING: keeps the event's
 };
 
+// What ctx:timer and ctx:cancel asked for, in order.
+struct fn_timer {
+    struct bytes name;
+    int64_t at; // event time, ms
+    bool cancel;
+};
+
+// Of a function of :process: what its key keeps.
+struct fn_keyed {
+    struct value state; // in: as it stands; out, when `used`: what it shall be, MISSING for none
+    bool used;          // the function has looked at ctx.state, or assigned to it
+    bool timers_allowed;
+    struct fn_timer *timers;
+    size_t n_timers;
+};
+
 struct fn_call {
     struct event *event;   // in; its view is what `v` reads
     int64_t now;           // the step's clock, ms
     struct arena *arena;   // results live here
     struct tables *tables; // behind ctx.db; NULL where the place has none
     uint64_t seed;         // of math.random: from topic, partition, offset
+    struct fn_keyed *keyed; // behind ctx.state, ctx:timer; NULL outside of :process
+    // Of upgrade(old, from): the first argument is a table and the second this number; else 0.
+    int64_t upgrade_from;
     // out
     struct value result; // MISSING when nil was returned
     struct fn_emit *emits;

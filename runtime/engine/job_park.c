@@ -5,6 +5,7 @@
 //   from a topic             at its source: all of it runs again, through every branch
 //   born at a closing window  at the operator that made it: "ID/final"
 //   a tick                   at its clock
+//   a timer                   at the operator that set it: "ID/timer"; the value is its name
 //
 // What is born inside the job has no bytes of its own: its value is kept as JSON and its key as
 // MessagePack, which keeps the parts of a composite key apart.
@@ -14,6 +15,7 @@
 #include "runtime/engine/class.h"
 
 #define FINAL_SUFFIX "/final"
+#define TIMER_SUFFIX "/timer"
 
 // Parks, or says that the job stops here.
 static int park(struct job *j, const struct parking_record *rec, int class, const char *message,
@@ -102,6 +104,8 @@ int job_record(struct job *j, struct input_part *p, struct err *e)
     if (failpoint("after_lua") != 0)
         return err_set(e, LEAT_ESTOPPED, "failpoint after_lua");
     rc = move_watermark(j, p, e);
+    while (rc == 0 && j->run.overdue)
+        rc = run_catch_up(&j->run, e);
     if (rc == 0 && j->run.n_samples > SAMPLES_KEPT_MAX)
         rc = run_trim(&j->run, e);
     return rc;
@@ -117,6 +121,8 @@ struct born {
 
 static const char *entry_of(struct job *j, const struct plan_node *n, enum plan_port port)
 {
+    if (port == OUT_SELF)
+        return arena_printf(j->run.arena, "%s" TIMER_SUFFIX, n->id);
     return port == OUT_FINAL ? arena_printf(j->run.arena, "%s" FINAL_SUFFIX, n->id) : n->id;
 }
 
@@ -224,10 +230,14 @@ int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e)
 
 // --- again ---
 
+static bool is_id_with(struct bytes entry, struct bytes id, struct bytes suffix)
+{
+    return entry.n == id.n + suffix.n && bytes_starts(entry, id) &&
+           bytes_eq(bytes_of(entry.p + id.n, suffix.n), suffix);
+}
+
 static int node_by_entry(const struct plan *p, struct bytes entry, enum plan_port *port)
 {
-    struct bytes suffix = BYTES_LIT(FINAL_SUFFIX);
-
     for (int i = 0; i < p->n_nodes; i++) {
         struct bytes id = bytes_str(p->nodes[i].id);
 
@@ -235,8 +245,10 @@ static int node_by_entry(const struct plan *p, struct bytes entry, enum plan_por
         if (bytes_eq(entry, id))
             return i;
         *port = OUT_FINAL;
-        if (entry.n == id.n + suffix.n && bytes_starts(entry, id) &&
-            bytes_eq(bytes_of(entry.p + id.n, suffix.n), suffix))
+        if (is_id_with(entry, id, BYTES_LIT(FINAL_SUFFIX)))
+            return i;
+        *port = OUT_SELF;
+        if (p->nodes[i].kind == NODE_PROCESS && is_id_with(entry, id, BYTES_LIT(TIMER_SUFFIX)))
             return i;
     }
     return -1;

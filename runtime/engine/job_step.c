@@ -214,6 +214,8 @@ static int work(struct job *j, struct err *e)
     rc = close_by_clock(j, e);
     if (rc == 0)
         rc = parking_retry(&j->parking, &again, e);
+    while (rc == 0 && j->run.overdue)
+        rc = run_catch_up(&j->run, e);
     if (rc == 0)
         rc = ticks(j, e);
     return rc != 0 ? rc : records(j, e);

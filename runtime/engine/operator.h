@@ -75,10 +75,18 @@ int plan_check_operators(const struct plan *p, const struct operator_type *const
 // Hands the event to everyone who reads that port. Stops at the first error.
 int operator_emit(struct operator* o, enum plan_port port, struct event *ev,
                   struct err *e) LEAT_CHECKED;
+// Only inside watermark(): the operator's own process is called with this event and INPUT_SELF, as
+// a record of its own: all or nothing with everything it emits, parked at this operator when it
+// fails, and then tried again in the same way. The event's value must be text, a number or JSON.
+enum { INPUT_SELF = -1 };
+#define OUT_SELF OUT_PORTS // how such an event enters; not a port that anyone reads
+int operator_self(struct operator* o, struct event *ev, struct err *e) LEAT_CHECKED;
+// due() <= the watermark where it stands already: watermark() is called once the record is done.
+void operator_overdue(struct operator* o);
 // Evaluates an expression, constant or function over the event.
 int operator_eval(struct operator* o, const struct plan_expr *x, struct event *ev,
                   struct value *out, struct err *e) LEAT_CHECKED;
-// Calls a function for its result and emits.
+// Calls a function for its result and emits. Of *out, `keyed` and `upgrade_from` go in.
 int operator_call(struct operator* o, struct fn *f, struct event *ev, struct fn_call *out,
                   struct err *e) LEAT_CHECKED;
 

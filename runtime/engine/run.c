@@ -50,10 +50,11 @@ static int open_operator(struct run *r, int i, const struct operator_type *const
     return 0;
 }
 
-static int input_of(const struct plan_node *reader, int node, enum plan_port port)
+// `nth`: a stream may be joined with itself.
+static int input_of(const struct plan_node *reader, int node, enum plan_port port, int nth)
 {
     for (int i = 0; i < reader->n_inputs; i++)
-        if (reader->inputs[i].node == node && reader->inputs[i].port == port)
+        if (reader->inputs[i].node == node && reader->inputs[i].port == port && nth-- == 0)
             return i;
     UNREACHABLE("a reader that does not read");
 }
@@ -68,9 +69,13 @@ static void make_routes(struct run *r, int node, enum plan_port port)
     for (int i = 0; i < to->n; i++) {
         int reader = n->outs[port][i].node;
         const struct plan_node *m = &r->plan->nodes[reader];
+        int nth = 0;
+
+        for (int k = 0; k < i; k++)
+            nth += n->outs[port][k].node == reader;
         to->routes[i] = (struct run_route){.op = r->ops[reader],
                                            .fields = m->fields,
-                                           .input = input_of(m, node, port),
+                                           .input = input_of(m, node, port, nth),
                                            .writes = m->writes_rows};
     }
 }
@@ -111,6 +116,7 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
     int rc;
 
     *r = (struct run){.plan = p, .store = s};
+    arena_init(&r->born_arena);
     r->ops = heap_zalloc(n * sizeof *r->ops);
     r->ports = heap_zalloc(n * OUT_PORTS * sizeof *r->ports);
     r->dest_of = heap_zalloc(n * sizeof *r->dest_of);
@@ -146,6 +152,7 @@ void run_close(struct run *r)
     outputs_deinit(&r->out);
     buf_deinit(&r->undo_bytes);
     buf_deinit(&r->sample_bytes);
+    arena_deinit(&r->born_arena);
     heap_free(r->ops);
     heap_free(r->ports);
     heap_free(r->dest_of);
@@ -255,6 +262,13 @@ static int deliver_all(struct run *r, int node, enum plan_port port, struct even
 {
     const struct run_routes *to = &r->ports[node * OUT_PORTS + (int)port];
 
+    if (port == OUT_SELF) {
+        struct run_route self = {.op = r->ops[node],
+                                 .fields = ev->view.plan,
+                                 .input = INPUT_SELF,
+                                 .writes = r->plan->nodes[node].writes_rows};
+        return deliver(r, &self, ev, e);
+    }
     for (int i = 0; i < to->n; i++) {
         int rc = deliver(r, &to->routes[i], ev, e);
         if (rc != 0)
@@ -348,6 +362,25 @@ int operator_emit(struct operator* o, enum plan_port port, struct event *ev, str
     return deliver_all(r, (int)(o->node - r->plan->nodes), port, ev, e);
 }
 
+int operator_self(struct operator* o, struct event *ev, struct err *e)
+{
+    struct run *r = o->run;
+    struct arena *outer = r->arena;
+    int rc;
+
+    ASSERT(r->closing);
+    arena_reset(&r->born_arena);
+    r->arena = &r->born_arena;
+    rc = enter_born(o, OUT_SELF, ev, e);
+    r->arena = outer;
+    return rc;
+}
+
+void operator_overdue(struct operator* o)
+{
+    o->run->overdue = true;
+}
+
 // --- watermarks ---
 
 static int64_t min_of_inputs(const struct run *r, const struct plan_node *n)
@@ -406,6 +439,7 @@ int run_watermark(struct run *r, int source, int64_t w, struct err *e)
 
 int run_catch_up(struct run *r, struct err *e)
 {
+    r->overdue = false;
     for (int i = 0; r->closes && i < r->plan->n_nodes; i++) {
         struct operator* o = r->ops[i];
         int rc;
@@ -515,7 +549,7 @@ static void forget(struct run *r)
     r->n_undo = 0;
     r->undo_bytes.n = 0;
     r->sp = false;
-    r->closing = r->nested = false;
+    r->closing = r->nested = r->overdue = false;
 }
 
 void run_committed(struct run *r)
@@ -571,6 +605,8 @@ int operator_call(struct operator* o, struct fn *f, struct event *ev, struct fn_
         .now = o->run->now,
         .arena = o->run->arena,
         .tables = o->run->store->tables,
+        .keyed = out->keyed,
+        .upgrade_from = out->upgrade_from,
         .seed = bytes_hash(ev->topic, (uint64_t)ev->partition << 48 ^ (uint64_t)ev->offset)};
     return fn_call(f, out, e);
 }

@@ -67,6 +67,8 @@ struct run {
     bool closing; // inside operator_type.watermark
     bool nested;  // inside a record born there
     bool watches; // changes of rows are records
+    bool overdue; // an operator has something due that no watermark will call it for
+    struct arena born_arena; // of one event of operator_self
     struct run_born born;
     const struct plan_node *guilty; // where the last error came from
 

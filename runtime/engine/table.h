@@ -28,6 +28,14 @@ struct table_change {
     struct value key;      // the primary key: a scalar, or an array of its parts
 };
 
+// A row of a table at a moment.
+struct table_moment {
+    int table;
+    const struct value *key;
+    int n_key;
+    int64_t at;
+};
+
 struct tables_ops {
     // `columns` are the cells' columns; `key_columns` those of the key (n_key 0: the primary key,
     // in its order; insert and put take the key from the cells). The action lives as long as the
@@ -41,6 +49,10 @@ struct tables_ops {
     // The row with that primary key as an object, or MISSING.
     int (*get)(struct tables *t, int table, const struct value *key, int n_key, struct arena *a,
                struct value *row, struct err *e);
+    // The row as it was at that event time, of a table with history; MISSING when there was none.
+    // LEAT_EHISTORY for a time that the history does not reach back to.
+    int (*get_at)(struct tables *t, const struct table_moment *m, struct arena *a,
+                  struct value *row, struct err *e);
     // ctx.db:sql: one statement under the job's authorizer; rows come back as an array of objects.
     int (*sql)(struct tables *t, struct bytes sql, const struct value *params, struct arena *a,
                struct value *rows, struct err *e);

@@ -5,6 +5,7 @@
 //   ctx.key .time .now .topic .partition .offset .headers      the record
 //   ctx:emit(value, {key = …})                                 one more result, in order
 //   ctx:retry "why"                                            class missing: tried again later
+//   ctx.state  ctx:timer(name, at)  ctx:cancel(name)           in :process: what the key keeps
 //   ctx.db.orders:get(key) :insert{…} :put{…} :patch(key, {…}) :add(key, {…}) :delete(key)
 //   ctx.db:sql("select …", {…})
 //
@@ -53,7 +54,9 @@ enum ctx_field {
     CTX_DB,
     CTX_EMIT,
     CTX_RETRY,
-    CTX_LATER,
+    CTX_STATE,
+    CTX_TIMER,
+    CTX_CANCEL,
 };
 
 static const struct {
@@ -70,9 +73,9 @@ static const struct {
     {"db", CTX_DB},
     {"emit", CTX_EMIT},
     {"retry", CTX_RETRY},
-    {"state", CTX_LATER},
-    {"timer", CTX_LATER},
-    {"cancel", CTX_LATER},
+    {"state", CTX_STATE},
+    {"timer", CTX_TIMER},
+    {"cancel", CTX_CANCEL},
 };
 
 static int ctx_unknown(lua_State *L)
@@ -117,6 +120,83 @@ static int ctx_emit(lua_State *L)
     return 0;
 }
 
+// --- of :process ---
+
+#define TIMER_REQUESTS_MAX 10000
+#define USER_DB 1    // user values of ctx
+#define USER_STATE 2 // ctx.state of this call, once it was looked at
+
+static struct fn_keyed *current_keyed(lua_State *L, const char *what)
+{
+    struct fn_call *c = current_call(L);
+
+    if (c->keyed == NULL)
+        luaL_error(L, "ctx%s is only there in :process", what);
+    return c->keyed;
+}
+
+// The same table for the whole call; it is read back when the function has returned.
+static void push_state(lua_State *L, struct fn_call *c)
+{
+    struct fn_keyed *k = current_keyed(L, ".state");
+
+    if (!k->used) {
+        value_push_copy(L, &k->state, c->arena);
+        (void)lua_setiuservalue(L, 1, USER_STATE);
+        k->used = true;
+    }
+    (void)lua_getiuservalue(L, 1, USER_STATE);
+}
+
+void context_take_state(lua_State *L, struct fn_call *c)
+{
+    if (!c->keyed->used)
+        return;
+    host_push_key(L, KEY_CTX);
+    (void)lua_getiuservalue(L, -1, USER_STATE);
+    value_take(L, -1, c->arena, &c->keyed->state);
+    lua_pushnil(L);
+    (void)lua_setiuservalue(L, -3, USER_STATE);
+    lua_pop(L, 2);
+}
+
+static int add_timer(lua_State *L, struct fn_keyed *k, struct fn_timer t)
+{
+    struct fn_call *c = current_call(L);
+    struct fn_timer *grown;
+    size_t n = k->n_timers;
+
+    if (n == TIMER_REQUESTS_MAX)
+        host_raise_fatal(L, LEAT_EBUDGET, "one call sets more than %d timers", TIMER_REQUESTS_MAX);
+    luaL_argcheck(L, t.name.n > 0 && t.name.n <= 255, 2, "a name of 1 to 255 bytes");
+    t.name = arena_copy(c->arena, t.name);
+    if ((n & (n - 1)) == 0) { // 0, 1, 2, 4, ...: full
+        grown = arena_alloc(c->arena, (n > 0 ? 2 * n : 1) * sizeof(*grown));
+        if (n > 0)
+            memcpy(grown, k->timers, n * sizeof(*grown));
+        k->timers = grown;
+    }
+    k->timers[k->n_timers++] = t;
+    return 0;
+}
+
+static int ctx_timer(lua_State *L)
+{
+    struct fn_keyed *k = current_keyed(L, ":timer");
+
+    (void)luaL_checkstring(L, 2);
+    return add_timer(L, k,
+                     (struct fn_timer){.name = lua_bytes(L, 2), .at = luaL_checkinteger(L, 3)});
+}
+
+static int ctx_cancel(lua_State *L)
+{
+    struct fn_keyed *k = current_keyed(L, ":cancel");
+
+    (void)luaL_checkstring(L, 2);
+    return add_timer(L, k, (struct fn_timer){.name = lua_bytes(L, 2), .cancel = true});
+}
+
 static int push_field(lua_State *L, enum ctx_field f)
 {
     struct fn_call *c = current_call(L);
@@ -147,15 +227,22 @@ static int push_field(lua_State *L, enum ctx_field f)
     case CTX_DB:
         if (c->tables == NULL)
             return luaL_error(L, "ctx.db is not available here: only in :map and :match");
-        return lua_getiuservalue(L, 1, 1), 1;
+        return lua_getiuservalue(L, 1, USER_DB), 1;
     case CTX_EMIT:
         lua_pushcfunction(L, ctx_emit);
         return 1;
     case CTX_RETRY:
         lua_pushcfunction(L, ctx_retry);
         return 1;
-    case CTX_LATER:
-        return luaL_error(L, "ctx.%s is not supported by this version", lua_tostring(L, 2));
+    case CTX_STATE:
+        push_state(L, c);
+        return 1;
+    case CTX_TIMER:
+        lua_pushcfunction(L, ctx_timer);
+        return 1;
+    case CTX_CANCEL:
+        lua_pushcfunction(L, ctx_cancel);
+        return 1;
     }
     return ctx_unknown(L);
 }
@@ -170,6 +257,12 @@ static int ctx_index(lua_State *L)
 
 static int ctx_newindex(lua_State *L)
 {
+    if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "state") == 0) {
+        current_keyed(L, ".state")->used = true;
+        lua_settop(L, 3);
+        (void)lua_setiuservalue(L, 1, USER_STATE);
+        return 0;
+    }
     return luaL_error(L, "ctx.%s cannot be assigned",
                       lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
 }
@@ -300,7 +393,7 @@ static void open_db(lua_State *L)
 
 void context_open(lua_State *L)
 {
-    (void)lua_newuserdatauv(L, 0, 1); // [ctx]
+    (void)lua_newuserdatauv(L, 0, USER_STATE); // [ctx]
     lua_newtable(L);                  // [ctx, meta]
     lua_newtable(L);                  // names
     for (size_t i = 0; i < ARRAY_LEN(ctx_fields); i++) {
@@ -315,6 +408,6 @@ void context_open(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
     open_db(L); // [ctx, db]
-    (void)lua_setiuservalue(L, -2, 1);
+    (void)lua_setiuservalue(L, -2, USER_DB);
     host_set_key(L, KEY_CTX);
 }

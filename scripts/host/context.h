@@ -8,6 +8,9 @@
 
 #include "scripts/host/host.h"
 
+// After a function of :process: what it has made of ctx.state, into the call.
+void context_take_state(lua_State *L, struct fn_call *c);
+
 // Prepared verbs, kept per tables object; freed when the host closes.
 void actions_free(struct action_cache *c);
 // Runs verb `verb` of the table with index `table`; arguments from stack index 2 on. Raises.

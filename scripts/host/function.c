@@ -11,6 +11,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "scripts/host/bytecode.h"
+#include "scripts/host/context.h"
 #include "scripts/host/script_host.h"
 #include "scripts/host/values.h"
 
@@ -31,10 +32,17 @@ static int invoke(lua_State *L)
 
     host_push_key(L, KEY_FUNCTIONS);
     (void)lua_rawgeti(L, -1, x->f->index);
-    view_push_root(L, &x->call->event->view);
-    host_push_key(L, KEY_CTX);
+    if (x->call->upgrade_from != 0) {
+        value_push_copy(L, &x->call->event->view.root, x->call->arena);
+        lua_pushinteger(L, x->call->upgrade_from);
+    } else {
+        view_push_root(L, &x->call->event->view);
+        host_push_key(L, KEY_CTX);
+    }
     lua_call(L, 2, 1);
     value_take(L, -1, x->call->arena, &x->call->result);
+    if (x->call->keyed != NULL)
+        context_take_state(L, x->call);
     return 0;
 }
 

@@ -56,6 +56,16 @@ int operator_emit(struct operator *o, enum plan_port port, struct event *ev, str
     return 0;
 }
 
+int operator_self(struct operator *o, struct event *ev, struct err *e)
+{
+    return o->type->process(o, ev, INPUT_SELF, e);
+}
+
+void operator_overdue(struct operator *o)
+{
+    (void)o;
+}
+
 int operator_eval(struct operator *o, const struct plan_expr *x, struct event *ev,
                   struct value *out, struct err *e)
 {

@@ -69,7 +69,7 @@ static const struct hostile hostiles[] = {
     {"v.x = 1", LEAT_ELUA, "with(v, {x = ...})"},
     {"ctx.key = 1", LEAT_ELUA, "cannot be assigned"},
     {"return ctx.kye", LEAT_ELUA, "ctx has no 'kye' (did you mean 'key'?)"},
-    {"return ctx.state", LEAT_ELUA, "not supported"},
+    {"return ctx.state", LEAT_ELUA, "only there in :process"},
     {"return ctx.db", LEAT_ELUA, "not available"},
     {"return 0/0", LEAT_ENUMBER, "finite"},
     {"return {1, nil, 3}", LEAT_ETYPE, "holes"},
