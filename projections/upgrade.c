@@ -26,8 +26,12 @@ struct comparison {
     struct buf text; // a line per difference
 };
 
-static bool keeps_rows(enum node_kind k)
+static bool keeps_rows(const struct plan_node *n)
 {
+    enum node_kind k = n->kind;
+
+    if (k == NODE_JOIN) // the waiting records' rows stand at their expiry, which the interval made
+        return n->join.with == JOIN_STREAM;
     return k == NODE_AGGREGATE || k == NODE_MATCH || k == NODE_INTO;
 }
 
@@ -110,7 +114,7 @@ int upgrade_record(struct jobfile *jf, struct err *e)
     }
     for (int i = 0; i < jf->plan->n_nodes && rc == 0; i++) {
         const struct plan_node *n = &jf->plan->nodes[i];
-        if (keeps_rows(n->kind))
+        if (keeps_rows(n))
             rc = part_put(jf, "node", n->id, node_content(n, text), e);
     }
     return rc;
@@ -227,7 +231,7 @@ static int compare_nodes(struct jobfile *jf, struct comparison *c, struct arena 
     for (int i = 0; i < jf->plan->n_nodes; i++) {
         const struct plan_node *n = &jf->plan->nodes[i];
         int rc;
-        if (!keeps_rows(n->kind))
+        if (!keeps_rows(n))
             continue;
         rc = part_get(jf, "node", n->id, a, &old, e);
         if (rc < 0)
@@ -249,7 +253,7 @@ static bool in_plan(const struct jobfile *jf, struct bytes kind, struct bytes na
         return false;
     }
     for (int i = 0; i < jf->plan->n_nodes; i++)
-        if (keeps_rows(jf->plan->nodes[i].kind) && bytes_eq_str(name, jf->plan->nodes[i].id))
+        if (keeps_rows(&jf->plan->nodes[i]) && bytes_eq_str(name, jf->plan->nodes[i].id))
             return true;
     return false;
 }
