@@ -20,6 +20,7 @@ static const struct operator_type *const types[] = {
     &operator_explode,
     &operator_split,
     &operator_merge,
+    &operator_dedupe,
     &operator_changes,
     &operator_process,
     &operator_join,

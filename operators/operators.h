@@ -23,6 +23,7 @@ extern const struct operator_type operator_flatmap;
 extern const struct operator_type operator_explode;
 extern const struct operator_type operator_split;
 extern const struct operator_type operator_merge;
+extern const struct operator_type operator_dedupe;
 extern const struct operator_type operator_changes;
 extern const struct operator_type operator_process;
 extern const struct operator_type operator_join;
