@@ -241,7 +241,7 @@ static int dedupe_process(struct operator *o, struct event *ev, int input, struc
         rc = encode_id(d, ev, &part, e);
     if (rc == 0)
         rc = find(d, &part, &s, e);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (s->now.there && !is_over(d, s->now.time))
         return 0;
