@@ -256,7 +256,8 @@ struct plan_node {
     int n_key_names;        // 0: the record's own key
     bool native;            // no Lua runs per record here
     bool writes_rows;       // this node writes rows at once: its records need a savepoint
-    uint64_t fingerprint;
+    uint64_t own, fingerprint; // what it means by itself, and with everything upstream
+    uint64_t shape; // how the rows are laid out that it keeps; 0: it keeps none of its own
 };
 
 struct plan_index {
@@ -301,6 +302,9 @@ struct plan_query {
     int n_params;
     int line;
 };
+
+// How the numbers of plan_node.own and its neighbours are computed; stored beside them.
+#define FINGERPRINT_FORMAT 1
 
 enum park_mode { PARK_KEY, PARK_RECORD, PARK_STOP };
 

@@ -10,7 +10,6 @@
 // the result into a value in the caller's arena.
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
-#include "scripts/host/bytecode.h"
 #include "scripts/host/context.h"
 #include "scripts/host/script_host.h"
 #include "scripts/host/values.h"
@@ -74,66 +73,10 @@ static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
 
 // --- fingerprints ---
 
-#define DESCRIBE_DEPTH_MAX 40
-
 struct description {
     struct lua_fn *f;
     struct buf *out;
 };
-
-static void describe_value(lua_State *L, int i, struct buf *out, int depth);
-
-static void describe_table(lua_State *L, int i, struct buf *out, int depth)
-{
-    lua_pushvalue(L, i);
-    i = lua_gettop(L);
-    freeze_see_through(L, i);
-    lib_ordered_keys(L, i); // [t, keys]
-    for (lua_Integer k = 1; lua_rawgeti(L, i + 1, k) != LUA_TNIL; k++) {
-        describe_value(L, lua_gettop(L), out, depth);
-        (void)lua_rawget(L, i);
-        describe_value(L, lua_gettop(L), out, depth);
-        lua_pop(L, 1);
-    }
-    lua_settop(L, i - 1);
-}
-
-static void describe_function(lua_State *L, int i, struct buf *out, int depth)
-{
-    if (lua_iscfunction(L, i) || bytecode_describe(L, i, out, NULL) != 0)
-        return;
-    for (int n = 1; lua_getupvalue(L, i, n) != NULL; n++) {
-        describe_value(L, lua_gettop(L), out, depth);
-        lua_pop(L, 1);
-    }
-}
-
-// Constants, tables of constants and other functions that the code reads from outside.
-static void describe_value(lua_State *L, int i, struct buf *out, int depth)
-{
-    int type = lua_type(L, i);
-    struct bytes s;
-
-    luaL_checkstack(L, 10, "too deep");
-    host_push_key(L, KEY_ENV);
-    if (depth > DESCRIBE_DEPTH_MAX || lua_rawequal(L, i, -1))
-        type = LUA_TNONE;
-    lua_pop(L, 1);
-    buf_printf(out, "\n%d ", type);
-    if (type == LUA_TTABLE) {
-        describe_table(L, i, out, depth + 1);
-    } else if (type == LUA_TFUNCTION) {
-        describe_function(L, i, out, depth + 1);
-    } else if (type == LUA_TNUMBER || type == LUA_TSTRING) {
-        lua_pushvalue(L, i);
-        s = lua_bytes(L, -1);
-        buf_printf(out, "%d %zu ", lua_isinteger(L, i), s.n);
-        buf_append_bytes(out, s);
-        lua_pop(L, 1);
-    } else if (type == LUA_TBOOLEAN) {
-        buf_printf(out, "%d", lua_toboolean(L, i));
-    }
-}
 
 static int describe(lua_State *L)
 {
@@ -141,7 +84,7 @@ static int describe(lua_State *L)
 
     host_push_key(L, KEY_FUNCTIONS);
     (void)lua_rawgeti(L, -1, d->f->index);
-    describe_value(L, lua_gettop(L), d->out, 0);
+    function_describe(L, lua_gettop(L), d->out);
     return 0;
 }
 

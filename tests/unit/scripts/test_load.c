@@ -303,19 +303,87 @@ static uint64_t fingerprint(const char *text)
     return f;
 }
 
-// Comments, lines and names of locals do not change a plan; constants and code do.
-static void test_fingerprints(void **state)
+#define MAP "from 'a' :map(function(v) local x = v.x return {y = x * n} end) :to 'b'"
+
+// Comments, lines, spaces and names of locals do not change a plan.
+static void test_same_fingerprints(void **state)
 {
-    uint64_t f = fingerprint(
-        JOB "local n = 5\nfrom 'a' :map(function(v) local x = v.x return {y = x * n} end) :to 'b'");
+    static const char *const same[][2] = {
+        {JOB "local n = 5\n" MAP, JOB "-- a comment\n\nlocal n = 5 -- five\n\n" MAP},
+        {JOB "local n = 5\n" MAP, JOB "local m = 5\nfrom 'a'\n  :map(function(w)\n"
+                                      "  local z = w.x\n  return {y = z * m} end)\n  :to 'b'"},
+        {JOB "from 'a' :where 'x > 1 and y' :to 'b'",
+         JOB "from 'a' :where 'x  >  1 and(y)' :to 'b'"},
+        {JOB "from 'a' :where('x > ?', 1) :to 'b'", JOB "from 'a' :where('x > 1') :to 'b'"},
+        {JOB "local t = {a = 1, b = 2}\nfrom 'a' :map(function(v) return t end) :to 'b'",
+         JOB "local u = {b = 2, a = 1}\nfrom 'a' :map(function(v) return u end) :to 'b'"},
+        {JOB "local function f(x) return x end\nfrom 'a' :map(function(v) return f(v) end) :to 'b'",
+         JOB "local g = function(y)\n  return y\nend\n\n"
+             "from 'a' :map(function(v) return g(v) end) :to 'b'"},
+        {JOB "local d = '1h'\nfrom 'a' :by 'k' :window { size = d } :aggregate { n = count() }"
+             " :final() :to 'b'",
+         JOB "from 'a' :by 'k' :window { size = '60m' } :aggregate { n = count() }"
+             " :final() :to 'b'"},
+    };
 
     (void)state;
-    assert_true(f == fingerprint(JOB "-- a comment\n\nlocal m = 5\nfrom 'a'\n  :map(function(w)\n"
-                                     "  local z = w.x\n  return {y = z * m} end)\n  :to 'b'"));
-    assert_true(f != fingerprint(JOB "local n = 6\nfrom 'a' :map(function(v) local x = v.x return "
-                                     "{y = x * n} end) :to 'b'"));
-    assert_true(f != fingerprint(JOB "local n = 5\nfrom 'a' :map(function(v) local x = v.x return "
-                                     "{y = x + n} end) :to 'b'"));
+    for (size_t i = 0; i < ARRAY_LEN(same); i++)
+        if (fingerprint(same[i][0]) != fingerprint(same[i][1]))
+            fail_msg("these differ:\n%s\n\n%s", same[i][0], same[i][1]);
+}
+
+// What a plan does changes it: code, constants, and whatever the code reads from outside.
+static void test_other_fingerprints(void **state)
+{
+    static const char *const other[][2] = {
+        {JOB "local n = 5\n" MAP, JOB "local n = 6\n" MAP},
+        {JOB "local n = 5\n" MAP, JOB "local n = 5.0\n" MAP},
+        {JOB "local n = 5\n" MAP, JOB "local n = '5'\n" MAP},
+        {JOB "local n = 5\n" MAP, JOB "local n = 5\nfrom 'a' :map(function(v) local x = v.x return"
+                                      " {y = x + n} end) :to 'b'"},
+        {JOB "from 'a' :where 'x > 1' :to 'b'", JOB "from 'a' :where 'x >= 1' :to 'b'"},
+        {JOB "from 'a' :where('x > ?', 1) :to 'b'", JOB "from 'a' :where('x > ?', 2) :to 'b'"},
+        {JOB "local t = {a = {1}}\nfrom 'a' :map(function(v) return t end) :to 'b'",
+         JOB "local t = {a = {2}}\nfrom 'a' :map(function(v) return t end) :to 'b'"},
+        {JOB "local t = setmetatable({}, {__index = {a = 1}})\n"
+             "from 'a' :map(function(v) return t.a end) :to 'b'",
+         JOB "local t = setmetatable({}, {__index = {a = 2}})\n"
+             "from 'a' :map(function(v) return t.a end) :to 'b'"},
+        {JOB "local f = math.floor\nfrom 'a' :map(function(v) return {y = f(v.x)} end) :to 'b'",
+         JOB "local f = math.ceil\nfrom 'a' :map(function(v) return {y = f(v.x)} end) :to 'b'"},
+        {JOB "local function f(x) return x end\nfrom 'a' :map(function(v) return f(v) end) :to 'b'",
+         JOB "local function f(x) return {x = x} end\n"
+             "from 'a' :map(function(v) return f(v) end) :to 'b'"},
+        {JOB "from 'a' :by 'k' :aggregate { n = count(), m = count 'x' } :into 't'",
+         JOB "from 'a' :by 'k' :aggregate { n = count(), m = count 'y' } :into 't'"},
+        {JOB "from 'a' :by 'k' :process { state = {n = 0}, on = function() end } :to 'b'",
+         JOB "from 'a' :by 'k' :process { state = {n = 1}, on = function() end } :to 'b'"},
+        {JOB "from 'a' { disorder = '1s' } :to 'b'", JOB "from 'a' { disorder = '2s' } :to 'b'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(other); i++)
+        if (fingerprint(other[i][0]) == fingerprint(other[i][1]))
+            fail_msg("these are one:\n%s\n\n%s", other[i][0], other[i][1]);
+}
+
+// Functions that call each other are described once each, however often they are named.
+static void test_circular_fingerprints(void **state)
+{
+    static const char file[] =
+        JOB "local a, b, c\n"
+            "a = function(n) return n < 1 and 0 or a(n-1) + b(n-1) + c(n-1) end\n"
+            "b = function(n) return n < 1 and %d or a(n-1) + b(n-1) + c(n-1) end\n"
+            "c = function(n) return n < 1 and 2 or a(n-1) + b(n-1) + c(n-1) end\n"
+            "%sfrom 'a' :map(function(v) return {y = a(v.x)} end) :to 'b'";
+    char one[1024], moved[1024], other[1024];
+
+    (void)state;
+    snprintf(one, sizeof one, file, 1, "");
+    snprintf(moved, sizeof moved, file, 1, "\n\n");
+    snprintf(other, sizeof other, file, 3, "");
+    assert_true(fingerprint(one) == fingerprint(moved));
+    assert_true(fingerprint(one) != fingerprint(other));
 }
 
 // A table that a function can reach is frozen once the file has run.
@@ -342,7 +410,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_plan_contents),
-        cmocka_unit_test(test_fingerprints),
+        cmocka_unit_test(test_same_fingerprints),
+        cmocka_unit_test(test_other_fingerprints),
+        cmocka_unit_test(test_circular_fingerprints),
         cmocka_unit_test_setup_teardown(test_frozen_tables, setup, teardown),
     };
 
