@@ -570,9 +570,6 @@ static int rows_primary_key(struct tables *tables, int table, const char *const 
 
 void rows_unload(struct jobfile *jf)
 {
-    struct bytes key;
-    void *s;
-
     if (jf->rows == NULL)
         return;
     while (jf->rows->actions != NULL) {
@@ -587,9 +584,7 @@ void rows_unload(struct jobfile *jf)
     }
     for (int i = 0; i < jf->ddl.n_tables; i++)
         db_stmt_free(jf->rows->gets[i]);
-    for (size_t i = 0; hashmap_next(&jf->rows->statements, &i, &key, &s);)
-        db_stmt_free(s);
-    hashmap_deinit(&jf->rows->statements);
+    rows_forget_statements(jf->rows);
     heap_free(jf->rows->gets);
     heap_free(jf->rows);
     jf->rows = NULL;

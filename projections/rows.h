@@ -23,6 +23,9 @@ int rows_get(struct tables *tables, int table, const struct value *key, int n_ke
 int rows_sql(struct tables *tables, struct bytes sql, const struct value *params, struct arena *a,
              struct value *rows, struct err *e);
 
+// Frees what is prepared for ctx.db:sql. The map is as after its init.
+void rows_forget_statements(struct rows *rows);
+
 // SQLite does not say which foreign key failed: looks for it and names it, with the value.
 void rows_explain_missing(struct jobfile *jf, const struct jobtable *t,
                           const struct column *const *columns, int n, const struct value *cells,

@@ -62,6 +62,17 @@ static int check_words(struct bytes sql, struct err *e)
     return 0;
 }
 
+void rows_forget_statements(struct rows *rows)
+{
+    struct bytes key;
+    void *s;
+
+    for (size_t i = 0; hashmap_next(&rows->statements, &i, &key, &s);)
+        db_stmt_free(s);
+    hashmap_deinit(&rows->statements);
+    hashmap_init(&rows->statements, 0);
+}
+
 static int find_statement(struct jobfile *jf, struct bytes sql, struct db_stmt **out, struct err *e)
 {
     struct hashmap *kept = &rows_of(jf)->statements;
@@ -72,10 +83,7 @@ static int find_statement(struct jobfile *jf, struct bytes sql, struct db_stmt *
     if (*out != NULL)
         return 0;
     if (kept->n == STATEMENTS_MAX)
-        return err_set(e, LEAT_ELIMIT,
-                       "more than %d different statements: bind values with ? or :name instead of "
-                       "writing them into the text",
-                       STATEMENTS_MAX);
+        rows_forget_statements(rows_of(jf)); // texts with values in them never come again
     rc = check_words(sql, e);
     if (rc < 0)
         return rc;
@@ -84,6 +92,8 @@ static int find_statement(struct jobfile *jf, struct bytes sql, struct db_stmt *
     db_set_policy(jf->db, NULL);
     if (rc == 0)
         hashmap_put(kept, sql, *out);
+    else if (e != NULL && strncmp(e->text, "not authorized", 14) == 0)
+        rc = err_wrap(e, rc, "only the job's own tables and SQL's pure functions are allowed here");
     return rc;
 }
 
@@ -158,13 +168,18 @@ static int read_rows(struct jobfile *jf, struct db_stmt *s, struct arena *a, str
                      struct err *e)
 {
     struct value_array *out = arena_zalloc(a, sizeof *out);
-    size_t cap = 0;
+    size_t cap = 0, before = a->used;
     int rc;
 
     *rows = (struct value){.type = VALUE_ARRAY, .array = out};
     while ((rc = db_next(s, e)) == 1) {
         if (out->n == RECORD_OUTPUTS_MAX) {
             rc = err_set(e, LEAT_EBUDGET, "more than %d rows", RECORD_OUTPUTS_MAX);
+            break;
+        }
+        if (a->used - before > CALL_RESULT_BYTES_MAX) {
+            rc = err_set(e, LEAT_EBUDGET, "the rows are more than %d MiB",
+                         CALL_RESULT_BYTES_MAX >> 20);
             break;
         }
         if (out->n == cap) {
@@ -200,14 +215,12 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
         rc = bind_params(s, params, a, e);
     if (rc < 0)
         return err_wrap(e, rc, "in sql");
-    // An interrupted write would end the step's transaction: only reading has a deadline.
-    if (reads)
-        db_set_deadline(jf->db, clock_mono_ns(clock_system()) + LUA_TIME_MS_MAX * INT64_C(1000000));
+    db_set_deadline(jf->db, clock_mono_ns(clock_system()) + LUA_TIME_MS_MAX * INT64_C(1000000));
     rc = read_rows(jf, s, a, rows, e);
-    if (reads)
-        db_set_deadline(jf->db, 0);
-    if (rc == LEAT_ETIMEDOUT)
-        rc = err_set(e, LEAT_EBUDGET, "the statement ran longer than %d ms", LUA_TIME_MS_MAX);
+    db_set_deadline(jf->db, 0);
+    if (rc == LEAT_ETIMEDOUT) // an interrupted write has ended the step's transaction
+        rc = err_set(e, reads ? LEAT_EBUDGET : LEAT_EOVERRUN,
+                     "the statement ran longer than %d ms", LUA_TIME_MS_MAX);
     if (rc >= 0)
         return 0;
     changes_undo(jf, mark);

@@ -32,7 +32,8 @@
 int jf_error(struct jobfile *jf, int rc, struct err *e)
 {
     bool stops = rc == LEAT_EIO || rc == LEAT_ECORRUPT || rc == LEAT_EFENCED;
-    bool machine = stops || rc == LEAT_ENOSPC || rc == LEAT_ENOMEM || rc == LEAT_EBUSY;
+    bool machine = stops || rc == LEAT_ENOSPC || rc == LEAT_ENOMEM || rc == LEAT_EBUSY ||
+                   rc == LEAT_EOVERRUN;
 
     if (rc >= 0)
         return rc;

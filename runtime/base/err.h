@@ -38,6 +38,7 @@
     X(ESQL, "SQL error", -1)                                                                       \
     X(ELOAD, "job does not load", -1)                                                              \
     X(ESTOPPED, "stopped", -1)                                                                     \
+    X(EOVERRUN, "a statement ran too long and took its transaction with it", -1)                   \
     /* classes of record errors: the record's fault, never the machine's (engine/class.h) */       \
     X(EDECODE, "decode", 87)                                                                       \
     X(ESCHEMA, "schema", 87)                                                                       \

@@ -61,6 +61,7 @@
 #define JOB_SOURCE_BYTES_MAX (256 * 1024)
 #define LUA_MEMORY_MAX (64 * 1024 * 1024)
 #define LUA_TIME_MS_MAX 1000
+#define CALL_RESULT_BYTES_MAX (64 * 1024 * 1024) // of one call, beside LUA_MEMORY_MAX: class budget
 #define STATE_BYTES_MAX (1024 * 1024) // one keyed state row: class budget
 #define STEP_RECORDS_MAX 100000       // one commit takes at most this many records,
 #define STEP_OUTPUT_BYTES_MAX (32 * 1024 * 1024)

@@ -57,6 +57,9 @@ static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
         rc = second.code;
     }
     switch (step_judge(phase, rc, careful)) {
+    case STEP_AGAIN:
+        j->again = true;
+        return 0;
     case STEP_AGAIN_CAREFUL:
         j->careful_left = j->step_records + 1; // and what runs before the records
         j->again = true;
@@ -174,7 +177,7 @@ static bool full(struct job *j)
 
     if (j->step_records % CLOCK_EVERY_RECORDS == 0 && j->step_records > 0)
         s.elapsed_ms = elapsed_ms(j);
-    return step_full(&s, &c);
+    return j->run.overrun.met || step_full(&s, &c);
 }
 
 // Before each of the entries that may have to run with a flush behind it: what comes before the

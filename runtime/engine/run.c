@@ -316,10 +316,15 @@ int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, st
     ASSERT(!r->sp);
     r->guilty = NULL;
     r->out_start = m.out;
-    rc = attempt(r, node, port, ev, e);
+    rc = r->overrun.known ? overrun_meet(&r->overrun, node, port, ev, e) : 0;
+    if (rc == 0)
+        rc = attempt(r, node, port, ev, e);
     if (rc != 0)
         take_back(r, &m);
-    if (r->sp && rc != 0) {
+    if (rc == LEAT_EOVERRUN) { // no savepoint is left to go back to
+        r->sp = false;
+        overrun_note(&r->overrun, node, port, ev, e != NULL ? e->text : err_name(rc));
+    } else if (r->sp && rc != 0) {
         rc = take_back_rows(r, rc, e);
     } else if (r->sp) {
         r->sp = false;
@@ -560,6 +565,7 @@ void run_committed(struct run *r)
     for (int i = 0; i < r->plan->n_nodes; i++)
         if (r->ops[i]->type->committed != NULL)
             r->ops[i]->type->committed(r->ops[i]);
+    r->overrun.known = r->overrun.met = false;
     forget(r);
 }
 
@@ -573,6 +579,7 @@ void run_aborted(struct run *r)
         if (r->ops[i]->type->aborted != NULL)
             r->ops[i]->type->aborted(r->ops[i]);
     }
+    r->overrun.met = false;
     forget(r);
 }
 

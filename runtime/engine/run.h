@@ -7,6 +7,7 @@
 
 #include "runtime/engine/operator.h"
 #include "runtime/engine/outputs.h"
+#include "runtime/engine/overrun.h"
 
 struct run_route {
     struct operator* op;
@@ -70,6 +71,7 @@ struct run {
     bool overdue; // an operator has something due that no watermark will call it for
     struct arena born_arena; // of one event of operator_self
     struct run_born born;
+    struct overrun overrun;
     const struct plan_node *guilty; // where the last error came from
 
     struct outputs out;

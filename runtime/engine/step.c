@@ -10,7 +10,8 @@
 //   fails    back to before begin, then:
 //
 //        in              a record's class            passes by itself      anything else
-//        records         (parked, not here)          wait                  stop
+//        records         (parked, not here)          wait                  stop; again when a
+//                                                                          record overran
 //        flush           again, record by record     wait                  stop
 //        flush, careful  stop: nobody to blame       wait                  stop
 //        commit          stop                        wait                  stop
@@ -24,6 +25,8 @@
 
 enum step_verdict step_judge(enum step_phase phase, int rc, bool careful)
 {
+    if (rc == LEAT_EOVERRUN && phase == STEP_RECORDS)
+        return STEP_AGAIN;
     if (class_of(rc) != 0)
         return phase == STEP_FLUSH && !careful ? STEP_AGAIN_CAREFUL : STEP_STOP;
     return class_is_passing(rc) ? STEP_WAIT : STEP_STOP;

@@ -11,6 +11,7 @@
 enum step_phase { STEP_RECORDS, STEP_FLUSH, STEP_COMMIT };
 
 enum step_verdict {
+    STEP_AGAIN,         // run the batch again: what went wrong is known now
     STEP_AGAIN_CAREFUL, // run the batch again, flushing after each record
     STEP_WAIT,          // run it again later
     STEP_STOP,          // a person is needed

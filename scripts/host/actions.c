@@ -228,6 +228,7 @@ void actions_sql(lua_State *L)
     struct value params = VALUE_OF_MISSING, rows = VALUE_OF_MISSING;
     struct err e = {0};
 
+    host_check_results(L);
     (void)luaL_checkstring(L, 2);
     if (!lua_isnoneornil(L, 3))
         value_take(L, 3, arena, &params);

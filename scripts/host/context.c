@@ -166,6 +166,7 @@ static int add_timer(lua_State *L, struct fn_keyed *k, struct fn_timer t)
     struct fn_timer *grown;
     size_t n = k->n_timers;
 
+    host_check_results(L);
     if (n == TIMER_REQUESTS_MAX)
         host_raise_fatal(L, LEAT_EBUDGET, "one call sets more than %d timers", TIMER_REQUESTS_MAX);
     luaL_argcheck(L, t.name.n > 0 && t.name.n <= 255, 2, "a name of 1 to 255 bytes");

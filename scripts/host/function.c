@@ -60,6 +60,7 @@ static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
     ASSERT(h->call == NULL); // functions do not call functions
     h->call = c;
     h->generation++;
+    h->arena_before = c->arena->used;
     h->emits = NULL;
     h->n_emits = h->cap_emits = 0;
     random_seed(&h->random, c->seed);

@@ -22,6 +22,7 @@
 
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
+#include "runtime/engine/fn.h"
 #include "scripts/host/watchdog.h"
 
 const char host_keys[KEYS];
@@ -82,30 +83,42 @@ int host_line(lua_State *L)
 }
 
 // "jobs/a.lua:12: " of the innermost job code that runs; empty outside of it.
-static void push_where(lua_State *L)
+static void write_where(lua_State *L, char *out, size_t n)
 {
     lua_Debug ar;
 
+    out[0] = 0;
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.source[0] == '@' && ar.currentline > 0) {
-            lua_pushfstring(L, "%s:%d: ", ar.source + 1, ar.currentline);
+            (void)snprintf(out, n, "%s:%d: ", ar.source + 1, ar.currentline);
             return;
         }
     }
-    lua_pushliteral(L, "");
+}
+
+static void push_where(lua_State *L)
+{
+    char where[ERR_TEXT_MAX];
+
+    write_where(L, where, sizeof(where));
+    lua_pushstring(L, where);
 }
 
 void host_raise_fatal(lua_State *L, int code, const char *fmt, ...)
 {
     struct host *h = host_of(L);
+    char *text = h->fatal_err.text;
+    size_t n;
     va_list ap;
 
     if (h->fatal == 0) {
         h->fatal = code;
         h->fatal_err.code = code;
+        write_where(L, text, ERR_TEXT_MAX / 2);
+        n = strlen(text);
         va_start(ap, fmt);
-        (void)vsnprintf(h->fatal_err.text, sizeof(h->fatal_err.text), fmt, ap);
+        (void)vsnprintf(text + n, ERR_TEXT_MAX - n, fmt, ap);
         va_end(ap);
     }
     lua_pushlightuserdata(L, &h->fatal); // no allocation on this path
@@ -145,6 +158,7 @@ static bool is_record_class(int code)
     case LEAT_EMISSING:
     case LEAT_EHISTORY:
     case LEAT_EINVAL:
+    case LEAT_ESQL:
         return true;
     default:
         return false;
@@ -154,7 +168,8 @@ static bool is_record_class(int code)
 void host_raise_err(lua_State *L, const struct err *e)
 {
     if (is_record_class(e->code))
-        host_raise_class(L, e->code == LEAT_EINVAL ? LEAT_ELUA : e->code, "%s", e->text);
+        host_raise_class(L, e->code == LEAT_EINVAL || e->code == LEAT_ESQL ? LEAT_ELUA : e->code,
+                         "%s", e->text);
     host_raise_fatal(L, e->code, "%s", e->text);
 }
 
@@ -166,6 +181,15 @@ void host_check_fatal(lua_State *L, int status)
         host_raise_fatal(L, LEAT_EBUDGET, "uses more than its memory limit");
     if (h->fatal != 0)
         host_raise_fatal(L, h->fatal, "stopped");
+}
+
+void host_check_results(lua_State *L)
+{
+    struct host *h = host_of(L);
+
+    if (h->call != NULL && h->call->arena->used - h->arena_before > CALL_RESULT_BYTES_MAX)
+        host_raise_fatal(L, LEAT_EBUDGET, "what it reads, writes and emits is more than %d MiB",
+                         CALL_RESULT_BYTES_MAX >> 20);
 }
 
 void host_check_time(lua_State *L)

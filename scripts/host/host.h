@@ -64,6 +64,7 @@ struct host {
     struct random random;
     struct fn_call *call; // while a user function runs
     uint64_t generation;  // counts calls
+    size_t arena_before;  // what the call's arena held when it began
     struct fn_emit *emits;
     size_t n_emits, cap_emits;
     const struct plan *plan; // names of tables, for ctx.db
@@ -101,6 +102,8 @@ _Noreturn void host_raise_class(lua_State *L, int code, const char *fmt, ...) LE
 _Noreturn void host_raise_err(lua_State *L, const struct err *e);
 // Raises again what a protected call caught if it must not be caught.
 void host_check_fatal(lua_State *L, int status);
+// Whether what the call has handed out so far (emitted values, rows it read) is over its limit.
+void host_check_results(lua_State *L);
 // Whether this call is over its time; for loops in C.
 void host_check_time(lua_State *L);
 

@@ -271,6 +271,7 @@ void value_take(lua_State *L, int i, struct arena *a, struct value *out)
 {
     struct take t = {.L = L, .arena = a};
 
+    host_check_results(L);
     take_any(&t, lua_absindex(L, i), out);
 }
 

@@ -122,7 +122,7 @@ static const struct refused refusals[] = {
      "jobs/t.lua:2: in query: parameter a: \"tekst\" is not a type"},
     {JOB "local m = require 'money'", "jobs/t.lua:2: require is not available here: there is no "
                                       "lib folder"},
-    {JOB "while true do end", "runs longer than its time limit"},
+    {JOB "while true do end", "jobs/t.lua:2: runs longer than its time limit"},
 };
 
 static void expect_error(const char *got, const char *want, const char *text)
