@@ -7,29 +7,8 @@
 #include <strings.h>
 
 #include "runtime/base/datetime.h"
+#include "runtime/base/decimal.h"
 #include "runtime/base/number.h"
-
-static const int64_t powers_of_10[] = {
-    1,
-    10,
-    100,
-    1000,
-    10000,
-    100000,
-    1000000,
-    10000000,
-    100000000,
-    1000000000,
-    10000000000,
-    100000000000,
-    1000000000000,
-    10000000000000,
-    100000000000000,
-    1000000000000000,
-    10000000000000000,
-    100000000000000000,
-    1000000000000000000,
-};
 
 static bool parse_decimal_type(struct bytes text, int *precision, int *scale)
 {
@@ -89,77 +68,22 @@ const char *logical_storage(enum logical type)
     UNREACHABLE("no such logical type");
 }
 
-int decimal_parse(struct bytes text, int scale, int64_t *out)
-{
-    bool negative = text.n > 0 && text.p[0] == '-';
-    bool dot = false, digits = false;
-    int left = scale;
-    int64_t v = 0;
-
-    for (size_t i = negative; i < text.n; i++) {
-        int d = text.p[i] - '0';
-        if (text.p[i] == '.' && !dot) {
-            dot = true;
-            continue;
-        }
-        if (d < 0 || d > 9)
-            return LEAT_ETYPE;
-        digits = true;
-        if (dot && left == 0) {
-            if (d != 0)
-                return LEAT_ETYPE; // more digits than the column keeps
-            continue;
-        }
-        left -= dot;
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, d, &v))
-            return LEAT_ETYPE;
-    }
-    if (!digits || __builtin_mul_overflow(v, powers_of_10[left], &v))
-        return LEAT_ETYPE;
-    *out = negative ? -v : v;
-    return 0;
-}
-
-static int rescale(int64_t v, int from, int to, int64_t *out)
-{
-    if (to >= from)
-        return __builtin_mul_overflow(v, powers_of_10[to - from], out) ? LEAT_ETYPE : 0;
-    if (v % powers_of_10[from - to] != 0)
-        return LEAT_ETYPE;
-    *out = v / powers_of_10[from - to];
-    return 0;
-}
-
 static int to_decimal(const struct column *c, const struct value *v, int64_t *out)
 {
-    char text[NUMBER_TEXT_SIZE];
-    int rc = LEAT_ETYPE;
+    struct decimal d;
+    int rc = value_decimal(v, &d);
 
-    switch ((enum value_type)v->type) {
-    case VALUE_DECIMAL:
-        rc = rescale(v->i, v->scale, c->scale, out);
-        break;
-    case VALUE_INT:
-        rc = rescale(v->i, 0, c->scale, out);
-        break;
-    case VALUE_TEXT:
-        rc = decimal_parse(v->s, c->scale, out);
-        break;
-    case VALUE_FLOAT:
-        // 10.5 in JSON is a float; its shortest text is what the sender wrote.
-        if (isfinite(v->f) && fabs(v->f) < 1e15)
-            rc = decimal_parse(bytes_of(text, number_format_float(v->f, text)), c->scale, out);
-        break;
-    default:
-        break;
-    }
-    if (rc == 0 && (*out >= powers_of_10[c->precision] || *out <= -powers_of_10[c->precision]))
-        rc = LEAT_ETYPE;
+    if (rc != 0 || !decimal_fits(d, c->precision, c->scale))
+        return LEAT_ETYPE;
+    rc = decimal_rescale(d, c->scale, &d);
+    *out = d.i;
     return rc;
 }
 
 static int to_integer(const struct value *v, int64_t *out)
 {
+    struct decimal d;
+
     switch ((enum value_type)v->type) {
     case VALUE_INT:
         *out = v->i;
@@ -170,7 +94,10 @@ static int to_integer(const struct value *v, int64_t *out)
         *out = (int64_t)v->f;
         return 0;
     case VALUE_DECIMAL:
-        return rescale(v->i, v->scale, 0, out);
+        if (decimal_rescale((struct decimal){v->i, v->scale}, 0, &d) != 0)
+            return LEAT_ETYPE;
+        *out = d.i;
+        return 0;
     default:
         return LEAT_ETYPE;
     }
@@ -186,7 +113,7 @@ static int to_real(const struct value *v, double *out)
         *out = v->f;
         return isfinite(v->f) ? 0 : LEAT_ETYPE;
     case VALUE_DECIMAL:
-        *out = (double)v->i / (double)powers_of_10[v->scale];
+        *out = decimal_to_float((struct decimal){v->i, v->scale});
         return 0;
     default:
         return LEAT_ETYPE;

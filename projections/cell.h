@@ -57,7 +57,4 @@ int cell_read(struct db_stmt *s, int i, const struct column *c, struct arena *a,
 // As shown to people and sent over HTTP: time as ISO text, decimals as text.
 int cell_show(struct value *v, const struct column *c, struct arena *a, struct err *e) LEAT_CHECKED;
 
-// Exactly, or LEAT_ETYPE: "12.50" with scale 2 is 1250.
-int decimal_parse(struct bytes text, int scale, int64_t *out) LEAT_CHECKED;
-
 #endif

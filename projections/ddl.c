@@ -99,7 +99,7 @@ static bool ends_type(struct sql_token t)
 }
 
 // The tokens of a type, joined: "decimal(10,2)". Returns how many there are.
-static size_t type_text(const struct sql_token *t, size_t n, struct buf *out)
+static size_t declared_type(const struct sql_token *t, size_t n, struct buf *out)
 {
     size_t i = 0;
 
@@ -159,7 +159,7 @@ static int column_def(struct draft *d, const struct sql_token *t, size_t n, stru
     size_t i;
 
     *c = (struct column){.name = sql_name(t[0], d->arena)};
-    i = 1 + type_text(t + 1, n - 1, &type);
+    i = 1 + declared_type(t + 1, n - 1, &type);
     c->type_text = arena_strdup(d->arena, buf_cstr(&type));
     ours = logical_parse(buf_bytes(&type), &c->type, &c->precision, &c->scale);
     buf_deinit(&type);

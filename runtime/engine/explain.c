@@ -146,6 +146,8 @@ static void details(const struct plan *p, const struct plan_node *n, struct buf 
     }
     if (n->kind == NODE_SOURCE && n->source.disorder_ms > 0)
         duration(out, "disorder=", n->source.disorder_ms);
+    if (n->kind == NODE_SOURCE && n->source.schema != NULL)
+        buf_printf(out, "  %s", n->source.schema->name);
     if (n->kind == NODE_EVERY)
         duration(out, "", n->every.interval_ms);
     if (n->kind == NODE_DEDUPE)

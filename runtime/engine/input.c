@@ -318,7 +318,7 @@ static int decode(const struct input_source *s, const struct input_raw *raw, str
 {
     const struct batch_record *r = raw->record;
     struct header *headers = NULL;
-    int rc = view_scan(&ev->view, s->fields, s->plan->format, r->value, raw->arena, e);
+    int rc = plan_source_scan(s->plan, s->fields, r->value, raw->arena, &ev->view, e);
 
     if (rc == 0 && r->n_headers > 0) {
         rc = batch_record_headers(r, raw->arena, &headers, e);

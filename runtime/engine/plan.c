@@ -8,6 +8,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "runtime/expr/expr.h"
+#include "runtime/record/schema.h"
 
 static const int64_t RETRY_DEFAULT_MS[] = {1000, 10 * 1000, 60 * 1000, 600 * 1000};
 
@@ -221,6 +222,16 @@ int plan_expr_eval(const struct plan_expr *x, const struct expr_env *env, struct
                            (uint64_t)env->event->partition << 48 ^ (uint64_t)env->event->offset);
     rc = fn_call(x->fn, &call, e);
     *out = call.result;
+    return rc;
+}
+
+int plan_source_scan(const struct plan_source *s, const struct fieldplan *fields,
+                     struct bytes value, struct arena *a, struct view *v, struct err *e)
+{
+    int rc = view_scan(v, fields, s->format, value, a, e);
+
+    if (rc == 0 && s->schema != NULL)
+        rc = schema_check_view(s->schema, s->schema_slots, v, e);
     return rc;
 }
 

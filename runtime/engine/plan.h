@@ -15,6 +15,7 @@
 #define LEAT_ENGINE_PLAN_H
 
 #include "runtime/engine/fn.h"
+#include "runtime/record/type.h"
 
 struct expr;
 
@@ -82,6 +83,8 @@ struct plan_source {
     enum format format;  // default JSON
     bool changelog;
     bool from_latest; // from = "latest"; default earliest
+    const struct type *schema; // an object; NULL: records are taken as they are
+    int *schema_slots;         // by plan_finish: where its fields are in the field plan
 };
 
 enum window_kind { WINDOW_NONE, WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_SESSION, WINDOW_LAST };
@@ -373,6 +376,11 @@ const char *node_kind_name(enum node_kind k);
 const char *agg_kind_name(enum agg_kind k);
 const char *table_verb_name(enum table_verb v);
 int plan_table_find(const struct plan *p, const char *name); // -1
+// The value of a source's record, checked against its schema; `fields` are the source's. As
+// view_scan, and LEAT_ESCHEMA or LEAT_ENUMBER.
+int plan_source_scan(const struct plan_source *s, const struct fieldplan *fields,
+                     struct bytes value, struct arena *a, struct view *v,
+                     struct err *e) LEAT_CHECKED;
 
 // Evaluates an expression, constant or function at a place that wants a value.
 struct expr_env;

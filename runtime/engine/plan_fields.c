@@ -60,6 +60,18 @@ static void assign(struct plan *p, struct plan_node *n)
         n->out_fields = n->fields;
 }
 
+// The fields of a schema are read whether an expression wants them or not.
+static void assign_schema(struct plan *p, struct plan_node *n)
+{
+    const struct type *t = n->source.schema;
+
+    n->source.schema_slots = arena_alloc(&p->arena, (t->n_fields + 1) * sizeof(int));
+    for (size_t i = 0; i < t->n_fields; i++) {
+        struct path_step step = {.name = t->fields[i].name};
+        n->source.schema_slots[i] = fieldplan_add(n->fields, &step, 1);
+    }
+}
+
 struct compile {
     struct plan *plan;
     struct plan_node *node;
@@ -107,6 +119,8 @@ int plan_pass_fields(struct plan *p, struct err *e)
         int rc;
 
         assign(p, &p->nodes[i]);
+        if (p->nodes[i].kind == NODE_SOURCE && p->nodes[i].source.schema != NULL)
+            assign_schema(p, &p->nodes[i]);
         rc = plan_node_exprs(&p->nodes[i], compile_expr, &c);
         if (rc != 0)
             return rc;

@@ -109,6 +109,8 @@ static void add_settings(struct buf *b, const struct plan *p, const struct plan_
     case NODE_SOURCE:
         buf_printf(b, "%s,%lld,%d,%d,", n->source.topic, (long long)n->source.disorder_ms,
                    (int)n->source.format, n->source.changelog);
+        if (n->source.schema != NULL)
+            type_print(n->source.schema, b);
         return;
     case NODE_EVERY:
         buf_printf(b, "%lld,", (long long)n->every.interval_ms);

@@ -111,6 +111,16 @@ static void match_json(const struct plan *p, const struct plan_node *n, struct b
     buf_append_byte(out, ']');
 }
 
+static void type_json(struct buf *out, const char *name, const struct type *t)
+{
+    struct buf b = BUF_EMPTY;
+
+    if (t != NULL)
+        type_print(t, &b);
+    text(out, name, t != NULL ? buf_cstr(&b) : NULL);
+    buf_deinit(&b);
+}
+
 static void source_json(const struct plan_source *s, struct buf *out)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"};
@@ -122,6 +132,7 @@ static void source_json(const struct plan_source *s, struct buf *out)
     number(out, "idle_ms", s->idle_ms);
     number(out, "ahead_ms", s->ahead_ms);
     text(out, "format", formats[s->format]);
+    type_json(out, "schema", s->schema);
     flag(out, "changelog", s->changelog);
     text(out, "from", s->from_latest ? "latest" : "earliest");
 }

@@ -208,6 +208,36 @@ int value_element(const struct value *v, int64_t i, struct arena *a, struct valu
     return value_force(out, a, e);
 }
 
+// Texts are digits and a point; an exponent is for numbers.
+static int decimal_of_text(struct bytes s, struct decimal *out)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((s.p[i] | 0x20) == 'e')
+            return LEAT_EINVAL;
+    return decimal_parse(s, out);
+}
+
+int value_decimal(const struct value *v, struct decimal *out)
+{
+    int rc;
+
+    switch ((enum value_type)v->type) {
+    case VALUE_DECIMAL:
+    case VALUE_INT:
+        *out = (struct decimal){v->i, v->type == VALUE_DECIMAL ? v->scale : 0};
+        return 0;
+    case VALUE_FLOAT:
+        rc = decimal_of_float(v->f, out);
+        break;
+    case VALUE_TEXT:
+        rc = decimal_of_text(v->s, out);
+        break;
+    default:
+        return LEAT_ETYPE;
+    }
+    return rc == 0 ? 0 : LEAT_ENUMBER;
+}
+
 static struct value copy_array(const struct value_array *from, struct arena *a)
 {
     struct value_array *to = arena_alloc(a, sizeof *to);

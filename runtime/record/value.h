@@ -14,6 +14,7 @@
 #include "runtime/base/arena.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/bytes.h"
+#include "runtime/base/decimal.h"
 #include "runtime/base/err.h"
 
 enum format { FORMAT_JSON, FORMAT_MSGPACK, FORMAT_TEXT, FORMAT_BYTES };
@@ -144,6 +145,15 @@ size_t value_count(const struct value *v);
 
 // Deep copy into the arena; a lazy token is copied as it is.
 struct value value_copy(const struct value *v, struct arena *a);
+
+// The decimal that a number or its text is, exactly; a float is the one that it is written as. v is
+// forced. LEAT_ETYPE for what is neither, LEAT_ENUMBER for text that is no number, or one too long.
+int value_decimal(const struct value *v, struct decimal *out) LEAT_CHECKED;
+
+static inline struct value value_of_decimal(struct decimal d)
+{
+    return (struct value){.type = VALUE_DECIMAL, .scale = (uint8_t)d.scale, .i = d.i};
+}
 
 // Lua's ==: no coercion but int, float and decimal by numeric value; nil equals nil; documents and
 // objects by content.

@@ -28,11 +28,6 @@ static int64_t power_of_ten(int n)
     return p;
 }
 
-static int sign_of(__int128 v)
-{
-    return (v > 0) - (v < 0);
-}
-
 // i / 10^scale against d, which is finite.
 static int scaled_cmp_float(int64_t i, int scale, double d)
 {
@@ -65,8 +60,8 @@ static int number_cmp(const struct value *a, const struct value *b)
         return -scaled_cmp_float(b->i, exact_scale(b), a->f);
     if (b->type == VALUE_FLOAT)
         return scaled_cmp_float(a->i, exact_scale(a), b->f);
-    return sign_of((__int128)a->i * power_of_ten(exact_scale(b)) -
-                   (__int128)b->i * power_of_ten(exact_scale(a)));
+    return decimal_cmp((struct decimal){a->i, exact_scale(a)},
+                       (struct decimal){b->i, exact_scale(b)});
 }
 
 int value_cmp(const struct value *a, const struct value *b, int *cmp, struct err *e)

@@ -236,3 +236,34 @@ int view_member(struct view *v, struct bytes name, struct value *out, struct err
     }
     return 0;
 }
+
+struct value *view_token(struct view *v, int slot)
+{
+    ASSERT(v->root.type == VALUE_DOC_OBJECT || v->root.type == VALUE_OBJECT);
+    ASSERT(v->plan != NULL && v->plan->by_slot[slot]->parent == &v->plan->root);
+    ASSERT(v->known[slot] != SLOT_UNRESOLVED);
+    return &v->slots[slot];
+}
+
+// The root becomes a built object of the members' tokens, in which values can be put.
+int view_replace(struct view *v, int slot, struct value value, struct err *e)
+{
+    const struct plan_node *node = v->plan->by_slot[slot];
+    int rc = v->root.type == VALUE_DOC_OBJECT && v->members == NULL ? members_index(v, e) : 0;
+
+    if (rc != 0)
+        return rc;
+    v->root = (struct value){.type = VALUE_OBJECT, .object = v->members};
+    for (size_t i = v->members->n; i-- > 0;) {
+        if (!bytes_eq(v->members->names[i], node->step.name))
+            continue;
+        v->members->values[i] = value;
+        break;
+    }
+    v->slots[slot] = value;
+    v->known[slot] = SLOT_FORCED;
+    struct slots all = {v->slots, v->known, v->arena};
+    for (const struct plan_node *c = node->child; c != NULL; c = c->sibling)
+        plan_open(c, &all);
+    return 0;
+}

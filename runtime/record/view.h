@@ -48,6 +48,11 @@ void view_of(struct view *v, const struct fieldplan *plan, struct value root, st
 // The planned field, forced. Missing paths and paths through nil give VALUE_MISSING; a step into a
 // scalar is LEAT_ETYPE.
 int view_slot(struct view *v, int slot, struct value *out, struct err *e) LEAT_CHECKED;
+// A planned top-level field of a scanned object as it stands there: MISSING, or a token.
+struct value *view_token(struct view *v, int slot);
+// From now on that field, which the record has, reads as `value`, whoever asks for it and however;
+// the original bytes stay.
+int view_replace(struct view *v, int slot, struct value value, struct err *e) LEAT_CHECKED;
 // Any top-level member, planned or not.
 int view_member(struct view *v, struct bytes name, struct value *out, struct err *e) LEAT_CHECKED;
 

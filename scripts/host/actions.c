@@ -13,7 +13,7 @@
 #include "runtime/engine/fn.h"
 #include "runtime/engine/table.h"
 #include "scripts/host/context.h"
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 #include "scripts/host/values.h"
 
 #define COLUMNS_MAX 64

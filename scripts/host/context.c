@@ -15,7 +15,7 @@
 
 #include "runtime/engine/fn.h"
 #include "runtime/engine/plan.h"
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 #include "scripts/host/values.h"
 
 #define EMITS_MAX 100000

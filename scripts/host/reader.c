@@ -244,6 +244,54 @@ static void read_aggregate(struct reading *r, int t, struct plan_node *node)
     close_list(r);
 }
 
+// A type as declare.lua describes it, at index t.
+static const struct type *read_type(struct reading *r, int t)
+{
+    const char *kind = get_text(r, t, "kind");
+    struct arena *a = &r->plan->arena;
+    struct type_field *fields;
+    const struct type *type;
+    int n;
+
+    luaL_checkstack(r->L, 10, "schema");
+    if (kind != NULL) {
+        int rc = type_parse(bytes_str(kind), a, &type, NULL);
+        ASSERT(rc == 0);
+        return type;
+    }
+    if (lua_getfield(r->L, t, "element") == LUA_TTABLE) {
+        type = type_array(a, read_type(r, lua_gettop(r->L)));
+        lua_pop(r->L, 1);
+        return type;
+    }
+    lua_pop(r->L, 1);
+    n = open_list(r, t, "fields");
+    fields = zeroed(r, n, sizeof(*fields));
+    for (int i = 0; i < n; i++) {
+        (void)lua_rawgeti(r->L, -1, i + 1);
+        fields[i].name = bytes_str(get_text(r, lua_gettop(r->L), "name"));
+        (void)lua_getfield(r->L, -1, "type");
+        fields[i].type = read_type(r, lua_gettop(r->L));
+        lua_pop(r->L, 2);
+    }
+    close_list(r);
+    return type_object(a, fields, (size_t)n, false);
+}
+
+// NULL when there is none.
+static const struct type *read_schema(struct reading *r, int t)
+{
+    struct type *named = NULL;
+
+    if (lua_getfield(r->L, t, "schema") == LUA_TTABLE) {
+        named = arena_alloc(&r->plan->arena, sizeof(*named));
+        *named = *read_type(r, lua_gettop(r->L));
+        named->name = get_text(r, lua_gettop(r->L), "name");
+    }
+    lua_pop(r->L, 1);
+    return named;
+}
+
 static void read_source(struct reading *r, int t, struct plan_source *s)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"}; // enum format
@@ -256,6 +304,7 @@ static void read_source(struct reading *r, int t, struct plan_source *s)
     s->ahead_ms = get_int(r, t, "ahead", s->ahead_ms);
     s->changelog = get_bool(r, t, "changelog");
     s->from_latest = get_bool(r, t, "latest");
+    s->schema = read_schema(r, t);
     for (size_t i = 0; format != NULL && i < ARRAY_LEN(formats); i++) {
         if (strcmp(format, formats[i]) == 0)
             s->format = (enum format)i;

@@ -9,7 +9,7 @@
 // There is no coroutine, io, os, package, debug, load, dofile, collectgarbage or print.
 #include "scripts/host/host.h"
 
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 
 void lib_allow(lua_State *L, const char *const *names)
 {

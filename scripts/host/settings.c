@@ -15,7 +15,7 @@
 #include "runtime/base/number.h"
 #include "scripts/host/host.h"
 #include "scripts/host/source.h"
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 #include "scripts/host/values.h"
 
 struct loading {

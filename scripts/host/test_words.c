@@ -21,7 +21,7 @@
 #include "runtime/engine/store.h"
 #include "runtime/expr/expr.h"
 #include "scripts/host/pattern.h"
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 #include "scripts/host/testing.h"
 #include "scripts/host/values.h"
 
@@ -132,7 +132,7 @@ static int64_t event_time(struct testing *t, const struct plan_node *source, str
     int64_t ms = -1;
 
     if (!source->source.has_time || bytes_is_null(value) ||
-        view_scan(&ev.view, source->fields, source->source.format, value, &t->arena, NULL) != 0 ||
+        plan_source_scan(&source->source, source->fields, value, &t->arena, &ev.view, NULL) != 0 ||
         plan_expr_eval(&source->source.time, &env, NULL, &v, NULL) != 0)
         return -1;
     if (v.type == VALUE_INT)

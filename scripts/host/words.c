@@ -7,11 +7,13 @@
 //   host.fn(f)          gives the function a number (function.c)
 //   host.param(name)    the value given on the command line, or nil
 //   host.duration(s)    milliseconds, or nil
+//   host.type(s)        nil, or what is wrong with the name of a type
 //   host.suggest(x, l)  " (did you mean 'y'?)", or ""
 //   host.finish         set by the prelude
 #include "runtime/base/datetime.h"
+#include "runtime/record/type.h"
 #include "scripts/host/script_host.h"
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 #include "scripts/host/values.h"
 
 extern const unsigned char prelude_lua[];
@@ -64,6 +66,23 @@ static int words_duration(lua_State *L)
     return 1;
 }
 
+static int words_type(lua_State *L)
+{
+    const struct type *t;
+    struct arena a;
+    struct err e = {0};
+    int rc;
+
+    (void)luaL_checkstring(L, 1);
+    arena_init(&a);
+    rc = type_parse(lua_bytes(L, 1), &a, &t, &e);
+    arena_deinit(&a);
+    if (rc == 0)
+        return 0;
+    lua_pushstring(L, e.text);
+    return 1;
+}
+
 static int words_suggest(lua_State *L)
 {
     struct suggestion s = {.name = luaL_checkstring(L, 1)};
@@ -93,7 +112,8 @@ void words_open(lua_State *L)
 {
     static const luaL_Reg helpers[] = {
         {"line", words_line},         {"fn", words_fn},           {"param", words_param},
-        {"duration", words_duration}, {"suggest", words_suggest}, {NULL, NULL},
+        {"duration", words_duration}, {"suggest", words_suggest}, {"type", words_type},
+        {NULL, NULL},
     };
 
     lua_newtable(L);

@@ -6,7 +6,7 @@
 -- ---------------------------------------------------------------- sources
 
 local source_options = {
-  time = "any", disorder = "any", idle = "any", ahead = "any", format = "string", schema = "later",
+  time = "any", disorder = "any", idle = "any", ahead = "any", format = "string", schema = "any",
   changelog = "boolean", from = "string", on_gap = "later",
 }
 local formats = { json = true, msgpack = true, text = true, bytes = true }
@@ -22,6 +22,7 @@ local function set_source(n, line, o)
     fail(line, "in from: unknown format '%s'%s", o.format, host.suggest(o.format, keys(formats)))
   end
   n.format, n.changelog = o.format, o.changelog
+  n.schema = schema_of(line, "from", o.schema)
   if o.from and o.from ~= "earliest" and o.from ~= "latest" then
     fail(line, "in from: from is \"earliest\" or \"latest\", not \"%s\"", o.from)
   end
@@ -195,7 +196,71 @@ function words.query(name)
   end
 end
 
-function words.schema() later(at_load("schema"), "schema") end
+-- ---------------------------------------------------------------- schemas
+
+local shape = handle_kind("a schema", {}, {})
+local schemas = {}
+
+-- "text?", { "text" }, { name = "text" }, or a schema: what C reads is { kind = "text" },
+-- { element = ... }, { fields = { { name = ..., type = ... } } }.
+local function field_type(line, path, t, depth)
+  if depth > 30 then fail(line, "in schema: %s is nested too deep", path) end
+  if type(t) == "string" then
+    local wrong = host.type(t)
+    if wrong then fail(line, "in schema: %s: %s", path, wrong) end
+    return { kind = t }
+  elseif type(t) == "table" and data[t] and data[t].kind == shape then
+    return data[t].type
+  elseif type(t) ~= "table" or data[t] then
+    fail(line, "in schema: %s: a type is a text such as \"number\", { \"text\" } for a list, "
+        .. "{ name = \"text\" } for an object, or another schema", path)
+  elseif t[1] ~= nil then
+    for k in pairs(t) do
+      if k ~= 1 then fail(line, "in schema: %s: a list has one type: { \"text\" }", path) end
+    end
+    return { element = field_type(line, path .. "[]", t[1], depth + 1) }
+  end
+  local list = {}
+  for name, x in pairs(t) do
+    if type(name) ~= "string" or name == "" then
+      fail(line, "in schema: %s: fields go by name: { name = \"text\" }", path)
+    end
+    list[#list + 1] = { name = name, type = field_type(line, path .. "." .. name, x, depth + 1) }
+  end
+  if #list == 0 then fail(line, "in schema: %s has no fields", path) end
+  return { fields = list }
+end
+
+function words.schema(name)
+  local line = at_load("schema")
+  text(line, "schema", "the name", name)
+  if schemas[name] then fail(line, "schema '%s' is declared twice", name) end
+  schemas[name] = true
+  local more = expect_more(line,
+      string.format('schema "%s" has no fields: schema "%s" { field = "text" }', name, name))
+  return function(fields)
+    if type(fields) ~= "table" or data[fields] or fields[1] ~= nil then
+      fail(line, 'schema "%s" wants its fields by name: { field = "text" }', name)
+    end
+    more.done = true
+    local t = field_type(line, name, fields, 0)
+    t.name = "schema " .. name
+    return handle(shape, { type = t, line = line })
+  end
+end
+
+function schema_of(line, word, s)
+  if s == nil then return nil end
+  if type(s) == "string" then
+    fail(line, "in %s: schema = \"%s\" is a subject of a schema registry, which this version does "
+        .. "not have: declare the fields, local s = schema \"%s\" { field = \"text\" }, and give "
+        .. "schema = s", word, s, s)
+  end
+  if type(s) ~= "table" or not data[s] or data[s].kind ~= shape then
+    fail(line, "in %s: schema wants what schema \"name\" { ... } gives", word)
+  end
+  return data[s].type
+end
 
 -- ---------------------------------------------------------------- aggregates
 

@@ -178,7 +178,7 @@ local function this(h, word, kind)
   return d, d.line
 end
 
-local stream, window, aggregate, stored
+local stream, window, aggregate, stored, schema_of
 
 -- What is not whole yet, or not used; the first of them is an error when the file ends.
 local pending = {}

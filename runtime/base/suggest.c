@@ -3,7 +3,7 @@
 // Edit distance with transpositions (optimal string alignment), over three rows. A name is near
 // when at most a third of its letters, and not more than three, are off. Ties go to the name that
 // comes first in the alphabet, so that the answer does not depend on the order of asking.
-#include "scripts/host/suggest.h"
+#include "runtime/base/suggest.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // " (did you mean 'from'?)": the nearest of some names by edit distance, if it is near.
-#ifndef LEAT_SCRIPTS_SUGGEST_H
-#define LEAT_SCRIPTS_SUGGEST_H
+#ifndef LEAT_BASE_SUGGEST_H
+#define LEAT_BASE_SUGGEST_H
 
 struct suggestion {
     const char *name; // as misspelt
