@@ -8,7 +8,7 @@
 //              passed are late: counted, sampled, and once on OUT_LATE
 //   watermark  windows whose deadline passed are closed, first to last (close.c)
 //   flush      every dirty group is written once, in (window, key) order
-//   commit     clean groups are evicted down to the memory cap
+//   commit     clean groups may be evicted, least recently used first
 //   abort      everything is forgotten and found again in state
 //
 // A table fed by the aggregate (fused) has the groups as its rows: the same write brings the result
@@ -29,8 +29,11 @@
 #include "runtime/base/heap.h"
 
 #define BLOB_VERSION 1
-#define CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
+#if LEAT_TESTING
+#define CLOSE_ROWS_DEFAULT 3
+#else
 #define CLOSE_ROWS_DEFAULT 16384
+#endif
 #define ROWS_TOGETHER_MAX 256
 
 // --- open and close ---
@@ -46,7 +49,6 @@ static int aggregate_open(struct operator *o, struct err *e)
     int rc;
 
     g->window = &o->node->aggregate.window;
-    g->cache_bytes = CACHE_BYTES_DEFAULT;
     g->close_rows = CLOSE_ROWS_DEFAULT;
     groups_init(&g->groups, 0);
     rc = window_check(g->window, e);
@@ -71,12 +73,9 @@ static void aggregate_close(struct operator *o)
     results_close(&g->r);
 }
 
-void aggregate_limits(struct operator *o, size_t cache_bytes, size_t close_rows)
+void aggregate_limits(struct operator *o, size_t close_rows)
 {
-    struct aggregate *g = (struct aggregate *)o;
-
-    g->cache_bytes = cache_bytes;
-    g->close_rows = close_rows;
+    ((struct aggregate *)o)->close_rows = close_rows;
 }
 
 // --- rows ---
@@ -270,11 +269,17 @@ static int aggregate_flush(struct operator *o, struct err *e)
 
 static void aggregate_committed(struct operator *o)
 {
-    struct aggregate *g = (struct aggregate *)o;
+    agg_env_clear(&((struct aggregate *)o)->r.f.env);
+}
 
-    agg_env_clear(&g->r.f.env);
-    if (groups_bytes(&g->groups) > g->cache_bytes)
-        groups_evict(&g->groups, g->cache_bytes / 4 * 3);
+static size_t aggregate_held(struct operator *o)
+{
+    return groups_bytes(&((struct aggregate *)o)->groups);
+}
+
+static void aggregate_shrink(struct operator *o, size_t bytes)
+{
+    groups_evict(&((struct aggregate *)o)->groups, bytes);
 }
 
 static void aggregate_aborted(struct operator *o)
@@ -494,5 +499,7 @@ const struct operator_type operator_aggregate = {
     .flush = aggregate_flush,
     .committed = aggregate_committed,
     .aborted = aggregate_aborted,
+    .held = aggregate_held,
+    .shrink = aggregate_shrink,
     .close = aggregate_close,
 };

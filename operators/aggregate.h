@@ -17,12 +17,11 @@ struct aggregate {
     struct groups groups;
     struct group_window **closing; // closed in this step, not flushed yet; in order
     size_t n_closing, cap_closing;
-    size_t cache_bytes; // groups are evicted past this
-    size_t close_rows;  // a closing window is read from state in pieces of this many rows
+    size_t close_rows; // a closing window is read from state in pieces of this many rows
 };
 
 // For tests: small numbers find big bugs.
-void aggregate_limits(struct operator *o, size_t cache_bytes, size_t close_rows);
+void aggregate_limits(struct operator *o, size_t close_rows);
 
 // The key of a state row, into g->r.key.
 int aggregate_row_key(struct aggregate *g, const struct state_key *k, struct bytes blob,

@@ -130,6 +130,13 @@ static int changes_settle(struct operator *o, struct err *e)
     return rc;
 }
 
+static size_t changes_held(struct operator *o)
+{
+    const struct changes *c = (struct changes *)o;
+
+    return c->arena.used + c->cap * sizeof(*c->waiting);
+}
+
 static void changes_aborted(struct operator *o)
 {
     struct changes *c = (struct changes *)o;
@@ -153,5 +160,6 @@ const struct operator_type operator_changes = {
     .process = changes_process,
     .settle = changes_settle,
     .aborted = changes_aborted,
+    .held = changes_held,
     .close = changes_close,
 };

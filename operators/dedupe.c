@@ -12,7 +12,6 @@
 //
 //   record     the id in memory, else in the rows of each bucket; noted, undone if the record fails
 //   flush      what is new is written once, in key order; a slice of what is over is deleted
-//   commit     memory over the cap is given back
 //   abort      everything is forgotten and found again in state
 #include "operators/groupkey.h"
 #include "operators/operators.h"
@@ -23,12 +22,12 @@
 #include <stdlib.h>
 
 #define BUCKET_MIN_MS (INT64_C(3600) * 1000)
-#define CACHED_IDS_MAX 200000
 #define SLICE_ROWS 500
 
 struct seen {
     struct value part; // the id as it stands in its row; owned
     bool listed;       // among the dirty
+    bool recent;       // used since the eviction's hand passed
     bool stored;       // there is a row, under stored_time
     int64_t stored_time;
     struct seen_now {
@@ -47,6 +46,8 @@ struct dedupe {
     struct hashmap ids; // id -> struct seen
     struct seen **dirty;
     size_t n_dirty, cap_dirty;
+    size_t bytes; // of ids
+    size_t hand;  // where eviction goes on
     struct buf id;
     struct arena arena;
 };
@@ -101,7 +102,7 @@ static void forget_ids(struct dedupe *d)
     }
     hashmap_deinit(&d->ids);
     hashmap_init(&d->ids, 0);
-    d->n_dirty = 0;
+    d->n_dirty = d->bytes = 0;
 }
 
 static void bucket_add(struct dedupe *d, int64_t start)
@@ -189,6 +190,11 @@ static int find_row(struct dedupe *d, struct seen *s, struct err *e)
     return 0;
 }
 
+static size_t id_bytes(struct bytes id, const struct seen *s)
+{
+    return sizeof(*s) + 2 * sizeof(struct hashmap_slot) + id.n + s->part.s.n + 3 * 16;
+}
+
 static int find(struct dedupe *d, const struct value *part, struct seen **out, struct err *e)
 {
     struct bytes id = buf_bytes(&d->id);
@@ -197,8 +203,10 @@ static int find(struct dedupe *d, const struct value *part, struct seen **out, s
     int rc;
 
     *out = s;
-    if (s != NULL)
+    if (s != NULL) {
+        s->recent = true;
         return 0;
+    }
     copy = heap_alloc(part->s.n + 1);
     memcpy(copy, part->s.p, part->s.n);
     s = heap_zalloc(sizeof(*s));
@@ -210,6 +218,8 @@ static int find(struct dedupe *d, const struct value *part, struct seen **out, s
         heap_free(s);
         return rc;
     }
+    s->recent = true;
+    d->bytes += id_bytes(id, s);
     (void)hashmap_put(&d->ids, id, s);
     *out = s;
     return 0;
@@ -374,12 +384,32 @@ static int dedupe_flush(struct operator *o, struct err *e)
     return rc < 0 || !d->known ? rc : delete_slice(d, e);
 }
 
-static void dedupe_committed(struct operator *o)
+static size_t dedupe_held(struct operator *o)
+{
+    return ((struct dedupe *)o)->bytes;
+}
+
+// A clock's hand over the slots of the map. What it removes moves others to where the hand stands.
+static void dedupe_shrink(struct operator *o, size_t bytes)
 {
     struct dedupe *d = (struct dedupe *)o;
 
-    if (d->ids.n > CACHED_IDS_MAX)
-        forget_ids(d);
+    ASSERT(d->n_dirty == 0);
+    for (size_t left = 2 * d->ids.cap; left > 0 && d->bytes > bytes; left--) {
+        struct hashmap_slot *slot = &d->ids.slots[d->hand & (d->ids.cap - 1)];
+        struct seen *s = slot->value;
+
+        if (s != NULL && !s->recent) {
+            d->bytes -= id_bytes(slot->key, s);
+            (void)hashmap_remove(&d->ids, slot->key);
+            heap_free((void *)(uintptr_t)s->part.s.p);
+            heap_free(s);
+            continue;
+        }
+        if (s != NULL)
+            s->recent = false;
+        d->hand++;
+    }
 }
 
 static void dedupe_aborted(struct operator *o)
@@ -410,7 +440,8 @@ const struct operator_type operator_dedupe = {
     .watermark = dedupe_watermark,
     .due = dedupe_due,
     .flush = dedupe_flush,
-    .committed = dedupe_committed,
     .aborted = dedupe_aborted,
+    .held = dedupe_held,
+    .shrink = dedupe_shrink,
     .close = dedupe_close,
 };

@@ -353,10 +353,38 @@ static void window_evict(struct groups *gs, struct group_window *w, size_t bytes
     }
 }
 
+// What is left moves together, so that the rest can be freed.
+static void groups_repack(struct groups *gs)
+{
+    struct groups old = *gs;
+
+    gs->free = NULL;
+    gs->chunks = NULL;
+    gs->n_chunks = gs->cap_chunks = gs->chunk_used = 0;
+    for (size_t i = 0; i < gs->n_windows; i++)
+        for (size_t k = 0; k < gs->windows[i]->cap; k++) {
+            struct group *from = gs->windows[i]->slots[k].group, *to;
+
+            if (from == NULL)
+                continue;
+            ASSERT(!from->listed);
+            to = group_alloc(gs);
+            memcpy(to, from, group_size(gs));
+            if (from->key == inline_key(gs, from))
+                to->key = inline_key(gs, to);
+            gs->windows[i]->slots[k].group = to;
+        }
+    for (size_t i = 0; i < old.n_chunks; i++)
+        heap_free(old.chunks[i]);
+    heap_free(old.chunks);
+}
+
 void groups_evict(struct groups *gs, size_t bytes)
 {
     // Twice: the first round may only take away the second chance.
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < gs->n_windows && groups_bytes(gs) > bytes; i++)
             window_evict(gs, gs->windows[i], bytes);
+    if (gs->n_chunks > 1 && gs->n_chunks * CHUNK_BYTES / 2 > gs->n_groups * group_size(gs))
+        groups_repack(gs);
 }

@@ -110,8 +110,8 @@ void group_list(struct group_window *w, struct group *g);
 size_t groups_collect(struct groups *gs, const struct group_window *w, bool only_listed,
                       const struct keysort_item **out);
 
-// Drops groups that are clean and were not used lately until at most `bytes` are held, or none is
-// left to drop.
+// Between steps, when nothing is listed: drops groups that are clean and were not used lately until
+// at most `bytes` are held, or none is left to drop. Addresses change.
 void groups_evict(struct groups *gs, size_t bytes);
 
 #endif

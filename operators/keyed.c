@@ -18,11 +18,9 @@
 #include "runtime/base/limits.h"
 
 #if LEAT_TESTING
-#define CACHE_BYTES_MAX 4096
 #define LOAD_ROWS 3
 #define SWEEP_ROWS 3
 #else
-#define CACHE_BYTES_MAX (32 * 1024 * 1024)
 #define LOAD_ROWS 512
 #define SWEEP_ROWS 500 // keys forgotten per commit
 #endif
@@ -56,7 +54,7 @@ int keyed_encode(struct buf *out, const struct value *parts, int n, struct err *
 
 static struct state_key row_key(const struct keyed_entry *x, int64_t at)
 {
-    return (struct state_key){.window = at, .window_end = at, .parts = x->parts.array->items};
+    return (struct state_key){.window = at, .window_end = at, .parts = x->k.array.items};
 }
 
 // --- the heap ---
@@ -65,7 +63,7 @@ static bool is_before(const struct keyed_entry *a, const struct keyed_entry *b)
 {
     if (a->next != b->next)
         return a->next < b->next;
-    return bytes_cmp(a->key, b->key) < 0;
+    return bytes_cmp(a->k.key, b->k.key) < 0;
 }
 
 static void heap_put(struct keyed *k, size_t i, struct keyed_entry *x)
@@ -241,10 +239,10 @@ static void list_dirty(struct keyed *k, struct keyed_entry *x)
 
 static void set_body(struct keyed *k, struct keyed_entry *x, struct bytes body, int64_t next)
 {
-    k->bytes += body.n;
-    k->bytes -= x->body.n;
+    k->bytes -= x->body.cap;
     buf_clear(&x->body);
     buf_append_bytes(&x->body, body);
+    k->bytes += x->body.cap;
     heap_move(k, x, next);
     list_dirty(k, x);
 }
@@ -286,24 +284,25 @@ int keyed_set(struct keyed *k, struct keyed_entry *x, const struct keyed_body *b
 
 // --- reading ---
 
-static struct keyed_entry *entry_new(struct keyed *k, struct bytes key, const struct value *parts)
+static struct keyed_entry *entry_new(const struct keyed *k, struct bytes key,
+                                     const struct value *parts)
 {
-    struct keyed_entry *x = heap_zalloc(sizeof(*x));
-    struct value_array array = {.n = (size_t)k->n_key, .items = (struct value *)parts};
-    struct value v = {.type = VALUE_ARRAY, .array = &array};
+    struct keyed_entry *x = keyblock_new(sizeof(*x), key, parts, k->n_key);
 
-    arena_init(&x->arena);
-    x->key = arena_copy(&x->arena, key);
-    x->parts = value_copy(&v, &x->arena);
     x->next = KEYED_NEVER;
     x->rows = (struct keyed_rows){.timer_at = KEYED_NEVER, .ttl_at = KEYED_NEVER};
     return x;
 }
 
+static size_t entry_bytes(const struct keyed_entry *x)
+{
+    return keyblock_bytes(sizeof(*x), &x->k) + x->k.key.n + 2 * sizeof(struct hashmap_slot) +
+           x->body.cap;
+}
+
 static void entry_free(struct keyed_entry *x)
 {
     buf_deinit(&x->body);
-    arena_deinit(&x->arena);
     heap_free(x);
 }
 
@@ -339,8 +338,10 @@ static int find(struct keyed *k, const struct value *parts, struct keyed_entry *
     if (rc < 0)
         return rc;
     *out = hashmap_get(&k->entries, buf_bytes(&k->scratch));
-    if (*out != NULL)
+    if (*out != NULL) {
+        (*out)->recent = true;
         return 0;
+    }
     arena_reset(&k->arena);
     x = entry_new(k, buf_bytes(&k->scratch), parts);
     rc = entry_read(k, x, e);
@@ -349,8 +350,9 @@ static int find(struct keyed *k, const struct value *parts, struct keyed_entry *
         entry_free(x);
         return rc;
     }
-    k->bytes += sizeof(*x) + 512 + x->body.n; // the arena's first block
-    (void)hashmap_put(&k->entries, x->key, x);
+    x->recent = true;
+    k->bytes += entry_bytes(x);
+    (void)hashmap_put(&k->entries, x->k.key, x);
     *out = x;
     return 0;
 }
@@ -402,7 +404,7 @@ int64_t keyed_due(struct keyed *k)
 // Keys found by time.
 struct found {
     struct keyed *k;
-    struct value **keys; // each with its arena behind it
+    struct keyblock **keys;
     size_t n, cap, max;
     int64_t last; // their largest row
     bool whole;   // all rows of one time are taken, even past max
@@ -411,31 +413,24 @@ struct found {
 static int found_row(void *arg, const struct state_key *key, struct bytes blob)
 {
     struct found *f = arg;
-    struct value_array array = {.n = (size_t)f->k->n_key, .items = (struct value *)key->parts};
-    struct value v = {.type = VALUE_ARRAY, .array = &array};
-    struct value *copy;
 
     (void)blob;
     if (f->n >= f->max && (!f->whole || key->window != f->last))
         return 1;
     if (f->n == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 16;
-        f->keys = heap_realloc(f->keys, f->cap * sizeof(struct value *));
+        f->keys = heap_realloc(f->keys, f->cap * sizeof(struct keyblock *));
     }
-    copy = heap_alloc(sizeof(*copy) + sizeof(struct arena));
-    arena_init((struct arena *)(void *)(copy + 1));
-    *copy = value_copy(&v, (struct arena *)(void *)(copy + 1));
-    f->keys[f->n++] = copy;
+    f->keys[f->n++] =
+        keyblock_new(sizeof(struct keyblock), BYTES_LIT(""), key->parts, f->k->n_key);
     f->last = key->window;
     return 0;
 }
 
 static void found_deinit(struct found *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        arena_deinit((struct arena *)(void *)(f->keys[i] + 1));
+    for (size_t i = 0; i < f->n; i++)
         heap_free(f->keys[i]);
-    }
     heap_free(f->keys);
 }
 
@@ -470,7 +465,7 @@ static int load_due(struct keyed *k, int64_t w, struct err *e)
 
     for (size_t i = 0; i < f.n && rc >= 0; i++) {
         struct keyed_entry *x;
-        rc = find(k, f.keys[i]->array->items, &x, e);
+        rc = find(k, f.keys[i]->array.items, &x, e);
         if (rc == 0) {
             list_dirty(k, x);
             rc = drop_row(k, k->timers, x, &x->rows.timer_at, e);
@@ -534,7 +529,7 @@ static int sweep(struct keyed *k, struct err *e)
     rc = run_states(k->op->run)->ops->scan(k->ttl, INT64_MIN, w, found_row, &f, e);
     for (size_t i = 0; i < f.n && rc >= 0; i++) {
         struct keyed_entry *x;
-        rc = find(k, f.keys[i]->array->items, &x, e);
+        rc = find(k, f.keys[i]->array.items, &x, e);
         if (rc == 0)
             rc = forget_one(k, x, e);
     }
@@ -611,7 +606,7 @@ static int by_key(const void *a, const void *b)
     const struct keyed_entry *x = *(struct keyed_entry *const *)a;
     const struct keyed_entry *y = *(struct keyed_entry *const *)b;
 
-    return bytes_cmp(x->key, y->key);
+    return bytes_cmp(x->k.key, y->k.key);
 }
 
 int keyed_flush(struct keyed *k, struct err *e)
@@ -652,8 +647,36 @@ void keyed_committed(struct keyed *k)
     for (size_t i = 0; i < k->n_dirty; i++)
         k->dirty[i]->listed = false;
     k->n_dirty = 0;
-    if (k->bytes > CACHE_BYTES_MAX)
-        clear(k);
+}
+
+size_t keyed_held(const struct keyed *k)
+{
+    return k->bytes;
+}
+
+static void evict(struct keyed *k, struct keyed_entry *x)
+{
+    heap_move(k, x, KEYED_NEVER); // its row in `timers` says when to look
+    (void)hashmap_remove(&k->entries, x->k.key);
+    k->bytes -= entry_bytes(x);
+    entry_free(x);
+}
+
+// A clock's hand over the slots of the map. What it removes moves others to where the hand stands.
+void keyed_shrink(struct keyed *k, size_t bytes)
+{
+    ASSERT(k->n_dirty == 0);
+    for (size_t left = 2 * k->entries.cap; left > 0 && k->bytes > bytes; left--) {
+        struct keyed_entry *x = k->entries.slots[k->hand & (k->entries.cap - 1)].value;
+
+        if (x != NULL && !x->recent) {
+            evict(k, x);
+            continue;
+        }
+        if (x != NULL)
+            x->recent = false;
+        k->hand++;
+    }
 }
 
 void keyed_aborted(struct keyed *k)

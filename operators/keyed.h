@@ -16,6 +16,7 @@
 #ifndef LEAT_OPERATORS_KEYED_H
 #define LEAT_OPERATORS_KEYED_H
 
+#include "operators/keyblock.h"
 #include "runtime/base/hashmap.h"
 #include "runtime/engine/operator.h"
 
@@ -37,9 +38,7 @@ struct keyed_body {
 };
 
 struct keyed_entry {
-    struct bytes key;   // encoded, comparable; owned by the entry
-    struct value parts; // its parts, as an array; in `arena`
-    struct arena arena;
+    struct keyblock k;
     struct buf body; // packed; empty: no row
     int64_t next;    // smallest time of its timers; KEYED_NEVER
     size_t heap_at;  // in the heap while next is a time
@@ -49,6 +48,7 @@ struct keyed_entry {
         bool dirty;
     } rows;
     bool listed;
+    bool recent; // used since the eviction's hand passed
 };
 
 struct keyed {
@@ -62,6 +62,7 @@ struct keyed {
     struct keyed_entry **dirty;
     size_t n_dirty, cap_dirty;
     size_t bytes;          // held by entries
+    size_t hand;           // where eviction goes on
     int64_t timers_first;  // smallest row of `timers`
     int64_t ttl_first;     // and of `ttl`
     bool timers_known, ttl_known;
@@ -92,5 +93,7 @@ int keyed_next(struct keyed *k, int64_t w, struct keyed_entry **out, struct err 
 int keyed_flush(struct keyed *k, struct err *e) LEAT_CHECKED;
 void keyed_committed(struct keyed *k);
 void keyed_aborted(struct keyed *k);
+size_t keyed_held(const struct keyed *k);
+void keyed_shrink(struct keyed *k, size_t bytes); // as operator_type.shrink
 
 #endif

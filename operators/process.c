@@ -217,7 +217,7 @@ static int fire(struct process *p, struct keyed_entry *x, struct err *e)
         i++;
     name = value_text(arena_copy(&p->arena, b.timers[i].name));
     ev.time = ev.timestamp = x->next;
-    ev.key = p->keyed.n_key == 1 ? x->parts.array->items[0] : x->parts;
+    ev.key = p->keyed.n_key == 1 ? x->k.array.items[0] : x->k.parts;
     ev.key = value_copy(&ev.key, &p->arena);
     timer_remove(&b, i);
     rc = keyed_set(&p->keyed, x, &b, false, e);
@@ -259,6 +259,16 @@ static void process_aborted(struct operator *o)
     keyed_aborted(&((struct process *)o)->keyed);
 }
 
+static size_t process_held(struct operator *o)
+{
+    return keyed_held(&((struct process *)o)->keyed);
+}
+
+static void process_shrink(struct operator *o, size_t bytes)
+{
+    keyed_shrink(&((struct process *)o)->keyed, bytes);
+}
+
 static void process_close(struct operator *o)
 {
     struct process *p = (struct process *)o;
@@ -277,5 +287,7 @@ const struct operator_type operator_process = {
     .flush = process_flush,
     .committed = process_committed,
     .aborted = process_aborted,
+    .held = process_held,
+    .shrink = process_shrink,
     .close = process_close,
 };

@@ -28,8 +28,6 @@
 // are found out when it is reached.
 //
 // The blob: version u8 = 2, end i64, the key's parts (results.h), the accumulators.
-#include "operators/session.h"
-
 #include "operators/groupkey.h"
 #include "operators/operators.h"
 #include "operators/pack.h"
@@ -41,7 +39,6 @@
 #include <stdlib.h>
 
 #define BLOB_VERSION 2
-#define CACHE_BYTES_DEFAULT (64 * 1024 * 1024)
 
 enum session_flag {
     SESSION_DIRTY = 1,  // differs from its row
@@ -103,7 +100,6 @@ struct sessions {
     size_t n_idle, cap_idle;
     size_t n_loaded; // accumulators in memory
     size_t hand;     // where eviction goes on
-    size_t cache_bytes;
 };
 
 // --- memory ---
@@ -724,8 +720,16 @@ static void sessions_committed(struct operator *o)
 
     agg_env_clear(&x->r.f.env);
     graves_clear(x);
-    if (held_bytes(x) > x->cache_bytes)
-        evict(x, x->cache_bytes / 4 * 3);
+}
+
+static size_t sessions_held(struct operator *o)
+{
+    return held_bytes((struct sessions *)o);
+}
+
+static void sessions_shrink(struct operator *o, size_t bytes)
+{
+    evict((struct sessions *)o, bytes);
 }
 
 static void sessions_aborted(struct operator *o)
@@ -750,7 +754,6 @@ static int sessions_open(struct operator *o, struct err *e)
     int rc;
 
     x->window = &o->node->aggregate.window;
-    x->cache_bytes = CACHE_BYTES_DEFAULT;
     hashmap_init(&x->keys, 0);
     rc = window_check(x->window, e);
     rc = rc < 0 ? rc : results_open(&x->r, o, e);
@@ -772,11 +775,6 @@ static void sessions_close(struct operator *o)
     results_close(&x->r);
 }
 
-void sessions_limits(struct operator *o, size_t cache_bytes)
-{
-    ((struct sessions *)o)->cache_bytes = cache_bytes;
-}
-
 const struct operator_type operator_session = {
     .kind = NODE_AGGREGATE,
     .takes = sessions_takes,
@@ -788,5 +786,7 @@ const struct operator_type operator_session = {
     .flush = sessions_flush,
     .committed = sessions_committed,
     .aborted = sessions_aborted,
+    .held = sessions_held,
+    .shrink = sessions_shrink,
     .close = sessions_close,
 };

@@ -63,6 +63,14 @@
 #define LUA_TIME_MS_MAX 1000
 #define CALL_RESULT_BYTES_MAX (64 * 1024 * 1024) // of one call, beside LUA_MEMORY_MAX: class budget
 #define STATE_BYTES_MAX (1024 * 1024) // one keyed state row: class budget
+// What the operators of one job hold of their state in memory, all together.
+#if LEAT_TESTING
+#define JOB_CACHE_BYTES 1024            // between steps: least recently used goes
+#define JOB_STEP_BYTES (4 * 1024 * 1024) // inside of one: the step ends early
+#else
+#define JOB_CACHE_BYTES (48 * 1024 * 1024)
+#define JOB_STEP_BYTES (64 * 1024 * 1024)
+#endif
 #define STEP_RECORDS_MAX 100000       // one commit takes at most this many records,
 #define STEP_OUTPUT_BYTES_MAX (32 * 1024 * 1024)
 #define STEP_MS_MAX 100           // or this long

@@ -38,6 +38,8 @@ static int open_job(struct driver *d, struct err *e)
                            .operators = d->config.operators,
                            .clock = &d->clock.base,
                            .gap_ms = -1,
+                           .cache_bytes = d->config.cache_bytes,
+                           .step_bytes = d->config.step_bytes,
                            .inputs_may_grow = true};
 
     return job_open(&d->job, &c, e);

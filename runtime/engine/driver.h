@@ -25,6 +25,7 @@ struct driver_config {
     struct driver_store_factory stores;
     int64_t start_ms;     // the clock; tests of users start at 2026-01-01T00:00Z
     int32_t n_partitions; // of every topic, at least 1; grows when a send names a higher one
+    size_t cache_bytes, step_bytes; // as in job_config
 };
 
 struct driver_record {

@@ -60,6 +60,10 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
         if (c->plan->tables[i].aggregate >= 0 && c->plan->tables[i].constrained)
             j->constrained = true;
     rc = run_open(&j->run, c->plan, c->operators, c->store, e);
+    if (c->cache_bytes > 0)
+        j->run.memory.cache = c->cache_bytes;
+    if (c->step_bytes > 0)
+        j->run.memory.step = c->step_bytes;
     j->run.born = (struct run_born){.enter = job_born_enter, .failed = job_born_failed, .arg = j};
     if (rc != 0) {
         job_close(j);

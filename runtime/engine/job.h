@@ -26,6 +26,8 @@ struct job_config {
     struct clock *clock;  // mono_ns for the step's time cap and statistics only
     int64_t gap_ms; // a drained input does not commit more often; 0: STEP_GAP_MS_MIN, -1: no gap
     bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
+    // Bytes of state in memory between steps, and in one. 0: JOB_CACHE_BYTES, JOB_STEP_BYTES.
+    size_t cache_bytes, step_bytes;
 };
 
 enum job_state {

@@ -14,7 +14,12 @@
 #include "runtime/engine/run.h"
 #include "runtime/engine/step.h"
 
-enum { COMMIT_SAMPLES = 256, CLOCK_EVERY_RECORDS = 64, SAMPLES_KEPT_MAX = 1000 };
+enum {
+    COMMIT_SAMPLES = 256,
+    CLOCK_EVERY_RECORDS = 64,
+    MEMORY_EVERY_RECORDS = 8, // one record may bring in STATE_BYTES_MAX
+    SAMPLES_KEPT_MAX = 1000
+};
 
 struct job_tick {
     int node;

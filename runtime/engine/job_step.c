@@ -177,6 +177,8 @@ static bool full(struct job *j)
 
     if (j->step_records % CLOCK_EVERY_RECORDS == 0 && j->step_records > 0)
         s.elapsed_ms = elapsed_ms(j);
+    if (j->step_records % MEMORY_EVERY_RECORDS == 0 && j->step_records > 0)
+        s.memory = run_is_full(&j->run);
     return j->run.overrun.met || step_full(&s, &c);
 }
 

@@ -48,6 +48,12 @@ struct operator_type {
     // and read again from state. Optional.
     void (*committed)(struct operator* o);
     void (*aborted)(struct operator* o);
+    // Memory that grows with its state or with what the step has touched. Cheap; asked often.
+    // Optional, and then it needs no shrink.
+    size_t (*held)(struct operator* o);
+    // Between steps: gives back what its rows have as well, least recently used first, until it
+    // holds at most `bytes` or there is no more of that.
+    void (*shrink)(struct operator* o, size_t bytes);
     void (*close)(struct operator* o); // after a failed open too. Optional.
 };
 

@@ -115,7 +115,8 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
     size_t n = (size_t)p->n_nodes;
     int rc;
 
-    *r = (struct run){.plan = p, .store = s};
+    *r = (struct run){
+        .plan = p, .store = s, .memory = {.cache = JOB_CACHE_BYTES, .step = JOB_STEP_BYTES}};
     arena_init(&r->born_arena);
     r->ops = heap_zalloc(n * sizeof *r->ops);
     r->ports = heap_zalloc(n * OUT_PORTS * sizeof *r->ports);
@@ -566,6 +567,7 @@ void run_committed(struct run *r)
         if (r->ops[i]->type->committed != NULL)
             r->ops[i]->type->committed(r->ops[i]);
     r->overrun.known = r->overrun.met = false;
+    run_shrink(r);
     forget(r);
 }
 

@@ -54,9 +54,16 @@ struct run_born {
     void *arg;
 };
 
+// Bytes of state in memory, of all operators (run_memory.c).
+struct run_memory {
+    size_t cache; // between steps
+    size_t step;  // in one: it ends early
+};
+
 struct run {
     const struct plan *plan;
     struct store *store;
+    struct run_memory memory;
     struct operator** ops;    // by node
     struct run_routes *ports; // by node * OUT_PORTS + port
     bool closes;              // some operator has something to do when a watermark moves
@@ -122,6 +129,10 @@ int run_flush(struct run *r, struct err *e) LEAT_CHECKED;
 int run_write(struct run *r, struct err *e) LEAT_CHECKED;
 // Writes the samples of late records early: between records, when there are many.
 int run_trim(struct run *r, struct err *e) LEAT_CHECKED;
+// Whether operators hold as much as one step may.
+bool run_is_full(const struct run *r);
+// After a commit: has them give back what is too much between steps.
+void run_shrink(struct run *r);
 void run_committed(struct run *r);
 void run_aborted(struct run *r);
 

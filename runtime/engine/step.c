@@ -5,8 +5,8 @@
 //   starts   when there is a record, a retry, a tick, a window to close, or a first position to
 //            note; not while the last commit is younger than the gap, nor while too many outbox
 //            rows wait for their destinations
-//   ends     at a cap (records, output bytes, time, parked records), when everything is read, or
-//            when a partition has more but not here
+//   ends     at a cap (records, output bytes, time, parked records, memory of operators), when
+//            everything is read, or when a partition has more but not here
 //   fails    back to before begin, then:
 //
 //        in              a record's class            passes by itself      anything else
@@ -44,7 +44,7 @@ enum step_start step_wanted(const struct step_wish *w)
 bool step_full(const struct step_size *s, const struct step_caps *c)
 {
     return s->records >= c->records || s->bytes >= c->bytes || s->elapsed_ms >= c->every_ms ||
-           s->parked >= c->parked;
+           s->parked >= c->parked || s->memory;
 }
 
 int64_t step_backoff(int64_t last_ms)

@@ -33,6 +33,7 @@ enum step_start step_wanted(const struct step_wish *w);
 struct step_size {
     int64_t records, bytes, parked;
     int64_t elapsed_ms;
+    bool memory; // operators hold as much as they may
 };
 
 struct step_caps {

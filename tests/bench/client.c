@@ -8,6 +8,7 @@
 //   bench_client latency HOST:PORT TOPIC COUNT SIZE       one record at a time: p50 and p99 in
 //   microseconds bench_client telemetry HOST:PORT TOPIC COUNT KEYS     JSON events over KEYS keys,
 //   for the jobs
+//   bench_client spread HOST:PORT TOPIC COUNT KEYS        small events: each key once, then random
 //
 // Prints one number per line, "name value", which the runner reads.
 #include <librdkafka/rdkafka.h>
@@ -205,12 +206,36 @@ static void telemetry(const char *brokers, const char *topic, long n, unsigned k
     rd_kafka_destroy(rk);
 }
 
+// A prime takes the keys out of order: neighbours in time are none in a table.
+static void spread(const char *brokers, const char *topic, long n, unsigned keys)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "5");
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+    uint64_t seed = 7;
+    char text[128];
+
+    for (long i = 0; i < n; i++) {
+        uint64_t next = i < (long)keys ? (uint64_t)i * 6180339887u : bench_random(&seed);
+        int size = snprintf(text, sizeof text, "{\"device\":\"sensor-%08u\",\"ts\":%lld,\"v\":%u}",
+                            (unsigned)(next % keys), 1767225600000LL + i / 1000,
+                            (unsigned)(next >> 40 & 1023));
+
+        enqueue(rk, t, text, (size_t)size);
+        if (i % 256 == 0)
+            rd_kafka_poll(rk, 0);
+    }
+    await(rk, n);
+    printf("records %ld\n", n);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 6) {
         fprintf(stderr,
-                "usage: bench_client produce|consume|latency|telemetry HOST:PORT TOPIC COUNT "
-                "SIZE|KEYS\n");
+                "usage: bench_client produce|consume|latency|telemetry|spread HOST:PORT TOPIC "
+                "COUNT SIZE|KEYS\n");
         return 2;
     }
     long n = strtol(argv[4], NULL, 10);
@@ -221,6 +246,8 @@ int main(int argc, char **argv)
         consume(argv[2], argv[3], n);
     else if (strcmp(argv[1], "latency") == 0)
         latency(argv[2], argv[3], n, size);
+    else if (strcmp(argv[1], "spread") == 0)
+        spread(argv[2], argv[3], n, (unsigned)size);
     else
         telemetry(argv[2], argv[3], n, (unsigned)size);
     return 0;

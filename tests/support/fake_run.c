@@ -501,6 +501,7 @@ struct run *fake_new(void)
     r->states.ops = &states_ops;
     r->tables.tables.ops = &tables_ops;
     r->tables.run = r;
+    r->cache_bytes = SIZE_MAX;
     r->fail_at = -1;
     return r;
 }
@@ -688,6 +689,9 @@ int fake_commit(struct run *r)
     for (int i = 0; i < r->plan.n_nodes; i++)
         if (r->ops[i]->type->committed != NULL)
             r->ops[i]->type->committed(r->ops[i]);
+    for (int i = 0; i < r->plan.n_nodes; i++)
+        if (r->ops[i]->type->shrink != NULL)
+            r->ops[i]->type->shrink(r->ops[i], r->cache_bytes);
     return 0;
 }
 

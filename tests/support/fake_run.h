@@ -81,6 +81,7 @@ struct run {
     bool has_number;
     int64_t late, late_committed, skipped, undo_bytes, gets, puts;
     bool check_order; // puts of one step come once each and in order
+    size_t cache_bytes; // what operators may hold behind a commit
     int64_t fail_at;  // this call fails with LEAT_EIO; -1 none
     struct err err;
 };

@@ -446,7 +446,8 @@ static struct run *given_scenario(void)
     given_agg(r, "m", AGG_MAX, "x");
     given_agg(r, "n", AGG_COUNT, NULL);
     opened(r);
-    aggregate_limits(r->ops[1], 1, 1);
+    aggregate_limits(r->ops[1], 1);
+    r->cache_bytes = 1;
     return r;
 }
 

@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "operators/operators.h"
-#include "operators/session.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/random.h"
 #include "tests/support/fake_run.h"
@@ -255,7 +254,7 @@ static struct run *given_run(const struct model *m, bool fused)
 static void opened(struct run *r, size_t cache)
 {
     assert_int_equal(fake_open(r), 0);
-    sessions_limits(r->ops[1], cache);
+    r->cache_bytes = cache;
 }
 
 static int send(struct run *r, const struct happened *h, bool bad)

@@ -180,7 +180,8 @@ static struct run *given_run(const struct plan_window *w, bool fused)
 static void when_opened(struct run *r, size_t cache, size_t rows)
 {
     assert_int_equal(fake_open(r), 0);
-    aggregate_limits(r->ops[1], cache, rows);
+    aggregate_limits(r->ops[1], rows);
+    r->cache_bytes = cache;
 }
 
 static int send(struct run *r, const struct happened *h)

@@ -115,7 +115,9 @@ static void given_job(struct fixture *f, struct plan *p)
                               .operators = operator_types(),
                               .stores = {.open = store_open, .close = store_close},
                               .start_ms = START,
-                              .n_partitions = PARTS};
+                              .n_partitions = PARTS,
+                              .cache_bytes = 1 + seed % 3 * 2000,
+                              .step_bytes = 1 + seed % 2 * 10000};
 
     *f = (struct fixture){.plan = p};
     if (plan_finish(p, &f->e) != 0 || driver_open(&f->driver, &c, &f->e) != 0)
@@ -591,11 +593,51 @@ static void test_process(void **state)
     }
 }
 
+// The steps that one batch takes when a step may hold so much.
+static int64_t steps_of_a_batch(size_t step_bytes)
+{
+    struct plan *p = process_plan(-1);
+    struct driver_config c = {.plan = p,
+                              .operators = operator_types(),
+                              .stores = {.open = store_open, .close = store_close},
+                              .start_ms = START,
+                              .n_partitions = 1,
+                              .cache_bytes = 1,
+                              .step_bytes = step_bytes};
+    struct fixture f = {.plan = p};
+    struct job_status status;
+
+    if (plan_finish(p, &f.e) != 0 || driver_open(&f.driver, &c, &f.e) != 0)
+        fail_msg("%s", f.e.text);
+    driver_batch_begin(f.driver);
+    for (int i = 0; i < 200; i++)
+        sent(&f, &(struct sample){.key = i, .t = START});
+    assert_int_equal(driver_batch_end(f.driver, &f.e), 0);
+    assert_int_equal(driver_run(f.driver, &f.e), 0);
+    job_status(driver_job(f.driver), &status);
+    assert_int_equal(status.records_in, 200);
+    done(&f);
+    return status.commits;
+}
+
+// A step that holds as much state as it may ends; the records behind it are the next one's.
+static void test_memory_ends_a_step(void **state)
+{
+    int64_t one, some;
+
+    (void)state;
+    one = steps_of_a_batch(SIZE_MAX);
+    some = steps_of_a_batch(20000);
+    assert_true(some >= one + 2 && some < one + 20);
+    assert_true(steps_of_a_batch(1) >= one + 20);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins),
         cmocka_unit_test(test_process),
+        cmocka_unit_test(test_memory_ends_a_step),
     };
 
     if (argc > 1)

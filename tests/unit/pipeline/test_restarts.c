@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a job computes is a function of its input. Random small jobs over several disordered
-// partitions run twice over the same records: once straight through, once in steps of random sizes
-// with restarts, and steps that the machine takes back, at random places. Tables, outputs, parked
+// partitions run twice over the same records: once straight through with all state in memory, once
+// in steps of random sizes with restarts, and steps that the machine takes back, at random places,
+// and with as good as no memory. Tables, outputs, parked
 // and late records must be the same, byte for byte. The plan's shape, the records and the places
 // each come from the seed (first argument), which is printed.
 #include <setjmp.h>
@@ -297,6 +298,8 @@ static int run_trial(uint64_t s, bool split, const char *path, struct buf *out)
     random_seed(&t.cuts, s + 77);
     given_plan(&t, s);
     c.plan = t.plan;
+    c.cache_bytes = split ? 1 + random_below(&t.cuts, 2) * 3000 : SIZE_MAX;
+    c.step_bytes = split ? 1 + random_below(&t.cuts, 2) * 10000 : SIZE_MAX;
     check(&t, plan_finish(t.plan, &t.e));
     check(&t, driver_open(&t.driver, &c, &t.e));
     send_all(&t, s);
@@ -328,7 +331,7 @@ static size_t compare(const char *path, int *faults)
 }
 
 // Tables, outputs, parked and late records do not depend on where steps end, where the job is
-// restarted, and which steps had to be taken back.
+// restarted, which steps had to be taken back, and how much of the state is in memory.
 static void test_restarts_do_not_matter(void **state)
 {
     size_t bytes = 0;
