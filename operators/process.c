@@ -5,8 +5,8 @@
 //
 //   record       on(v, ctx) over the key's state; what it emits, then what it returns, goes on
 //   timer        when W >= its time: timer(name, ctx), with the timer's time as event time
-//   old version  a state that another version of the job wrote goes through upgrade(old, version)
-//                when it is first used
+//   old version  a state that another version of the job wrote, or this version before the shape of
+//                its states changed, goes through upgrade(old, version) when it is first used
 //
 // Timers fire in the order (time, key, name), each as a record of its own: it is gone from the key
 // when it fires, and if its function fails, the firing is parked, not the key's next records. The
@@ -20,15 +20,27 @@ struct process {
     struct operator op;
     struct keyed keyed;
     struct arena arena; // of the timer that fires
+    int64_t version;    // that states are written with: the job's, and the generation of the shape
 };
+
+// In a state's version: the job's below, the generation above.
+#define GENERATION_SHIFT 32
+#define JOB_VERSION(v) ((v) & ((INT64_C(1) << GENERATION_SHIFT) - 1))
 
 static int process_open(struct operator *o, struct err *e)
 {
     struct process *p = (struct process *)o;
+    int64_t generation = 0;
+    int rc;
 
     arena_init(&p->arena);
     if (o->node->process.on == NULL)
         return err_set(e, LEAT_EINVAL, "process needs a function: on = function(v, ctx)");
+    rc = run_number_get(o->run, arena_printf(&p->arena, GENERATION_NUMBER "%s", o->node->id),
+                        &generation, e);
+    if (rc < 0)
+        return rc;
+    p->version = run_plan(o->run)->version | generation << GENERATION_SHIFT;
     return keyed_open(&p->keyed, o, o->node->process.ttl_ms, e);
 }
 
@@ -84,11 +96,12 @@ static int timer_apply(struct keyed_body *b, const struct fn_timer *t, struct ar
 static int upgraded(struct operator *o, struct event *ev, struct keyed_body *b, struct value *state,
                     struct err *e)
 {
-    struct fn_call call = {.upgrade_from = b->version};
+    struct process *p = (struct process *)o;
+    struct fn_call call = {.upgrade_from = JOB_VERSION(b->version)};
     struct event old = *ev;
     int rc;
 
-    if (o->node->process.upgrade == NULL || b->version == run_plan(o->run)->version ||
+    if (o->node->process.upgrade == NULL || b->version == p->version ||
         state->type == VALUE_MISSING)
         return 0;
     view_of(&old.view, NULL, *state, run_arena(o->run));
@@ -118,7 +131,7 @@ static int state_of(struct operator *o, struct event *ev, struct keyed_body *b, 
     return rc < 0 ? rc : upgraded(o, ev, b, out, e);
 }
 
-static int keep_state(struct operator *o, const struct fn_keyed *k, struct keyed_body *b,
+static int keep_state(struct process *p, const struct fn_keyed *k, struct keyed_body *b,
                       struct buf *packed, struct err *e)
 {
     int rc = 0;
@@ -129,7 +142,7 @@ static int keep_state(struct operator *o, const struct fn_keyed *k, struct keyed
     if (!value_is_nil(&k->state)) {
         rc = value_write_msgpack(&k->state, packed, e);
         b->state = buf_bytes(packed);
-        b->version = run_plan(o->run)->version;
+        b->version = p->version;
     }
     return rc;
 }
@@ -140,7 +153,7 @@ static int keep(struct operator *o, struct keyed_entry *x, struct keyed_body *b,
 {
     struct process *p = (struct process *)o;
     struct buf packed = BUF_EMPTY;
-    int rc = keep_state(o, k, b, &packed, e);
+    int rc = keep_state(p, k, b, &packed, e);
 
     for (size_t i = 0; i < k->n_timers && rc == 0; i++)
         rc = timer_apply(b, &k->timers[i], run_arena(o->run), e);

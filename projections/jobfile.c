@@ -18,9 +18,17 @@
 
 #include "projections/changes.h"
 #include "projections/jobfile_internal.h"
+#include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "runtime/base/random.h"
+
+// Changes of the plan that the file has taken up, and the commit behind which they hold. Files of
+// older programs do not have it.
+#define UPGRADES_TABLE                                                                             \
+    "CREATE TABLE IF NOT EXISTS _leat_upgrades (id INTEGER PRIMARY KEY,"                           \
+    " commit_id INTEGER NOT NULL, class TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL,"    \
+    " sign TEXT, text TEXT, why TEXT) STRICT;"
 
 // Public: what these hold is promised to users (read-only), so columns are only added.
 static const char schema[] =
@@ -58,6 +66,7 @@ static const char schema[] =
     " PRIMARY KEY (op, slot)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE _leat_numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;"
+    UPGRADES_TABLE
     "CREATE TABLE _leat_columns (\"table\" TEXT, name TEXT, type TEXT,"
     " PRIMARY KEY (\"table\", name)) STRICT, WITHOUT ROWID;";
 
@@ -165,6 +174,8 @@ static int create(struct jobfile *jf, struct err *e)
     for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++)
         rc = db_exec(jf->db, jf->ddl.tables[i].create, e);
     if (rc == 0)
+        rc = upgrade_make_views(jf, e);
+    if (rc == 0)
         rc = upgrade_record(jf, e);
     return rc;
 }
@@ -218,7 +229,42 @@ static int take_over(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-static int set_up(struct jobfile *jf, bool from_now, struct err *e)
+// A file that has not seen a record yet is made again, whatever has changed.
+static int start_over(struct jobfile *jf, struct err *e)
+{
+    struct db_stmt *s;
+    struct buf drops = BUF_EMPTY;
+    int rc = db_prepare(jf->db,
+                        "SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'table')"
+                        " AND name NOT GLOB 'sqlite_*' ORDER BY type DESC",
+                        &s, e);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(s, e)) == 1) {
+        buf_printf(&drops, "DROP %.*s ", BYTES_FMT(db_column_text(s, 0)));
+        sql_append_name(&drops, (const char *)db_column_text(s, 1).p);
+        buf_append_str(&drops, ";");
+    }
+    db_stmt_free(s);
+    if (rc == 0)
+        rc = db_exec(jf->db, buf_cstr(&drops), e);
+    buf_deinit(&drops);
+    return rc == 0 ? create(jf, e) : rc;
+}
+
+static int take_up(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
+{
+    int rc = check_identity(jf, e);
+
+    if (rc == 0)
+        rc = db_exec(jf->db, UPGRADES_TABLE, e);
+    if (rc == 0)
+        rc = upgrade_apply(jf, o, e);
+    return rc == UPGRADE_ANEW ? start_over(jf, e) : rc;
+}
+
+static int set_up(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
 {
     int64_t n, ours;
     int rc = db_query_int(jf->db, "SELECT count(*) FROM sqlite_schema", &n, e);
@@ -233,9 +279,7 @@ static int set_up(struct jobfile *jf, bool from_now, struct err *e)
     rc = db_begin(jf->db, e);
     if (rc < 0)
         return rc;
-    rc = n == 0 ? create(jf, e) : check_identity(jf, e);
-    if (rc == 0)
-        rc = upgrade_apply(jf, from_now, e);
+    rc = n == 0 ? create(jf, e) : take_up(jf, o, e);
     if (rc == 0)
         rc = take_over(jf, e);
     if (rc == 0)
@@ -246,11 +290,15 @@ static int set_up(struct jobfile *jf, bool from_now, struct err *e)
 
 static int load(struct jobfile *jf, struct err *e)
 {
+    int64_t unused = 0;
     int rc =
         db_query_int(jf->db, "SELECT coalesce(max(id), 0) FROM _leat_commits", &jf->commit_id, e);
 
     if (rc == 0)
         rc = db_query_int(jf->db, "SELECT count(*) FROM _leat_parked", &jf->counts.parked, e);
+    if (rc == 0)
+        rc = jf_meta_int(jf, "unused_state", 0, &unused, e);
+    jf->unused_state = unused != 0;
     if (rc == 0)
         rc = outbox_load(jf, e);
     if (rc == 0)
@@ -333,7 +381,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     rc = db_open(&jf->db, o->path, &d, e);
     if (rc < 0)
         return rc;
-    rc = set_up(jf, o->from_now, e);
+    rc = set_up(jf, o, e);
     if (rc == 0)
         rc = load(jf, e);
     return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;

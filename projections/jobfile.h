@@ -6,6 +6,7 @@
 #ifndef LEAT_PROJECTIONS_JOBFILE_H
 #define LEAT_PROJECTIONS_JOBFILE_H
 
+#include "projections/differences.h"
 #include "runtime/engine/query.h"
 #include "runtime/engine/store.h"
 
@@ -13,6 +14,15 @@ struct jobfile_options {
     const char *path; // jobs/<job>/<version>.db; NULL: in memory
     bool throwaway;   // a rebuild: not synced, thrown away after a crash
     bool from_now;    // accept a changed plan: what is there keeps the old meaning
+    bool drop;        // accept that operators and tables are gone, and what they keep with them
+};
+
+// How a plan differs from the one that a file was made for.
+struct jobfile_comparison {
+    struct differences differences;
+    bool unused;        // nothing has been read or made yet
+    int64_t records;    // that a rebuild would read, at most: what has been read so far
+    int64_t per_second; // as measured over the last commits; -1: not known
 };
 
 // Opens or creates, and takes the lock beside it. The plan must be finished and outlive the store.
@@ -21,6 +31,9 @@ struct jobfile_options {
 // LEAT_ECORRUPT, LEAT_EIO.
 int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,
                  struct err *e) LEAT_CHECKED;
+// Compares without opening it as its owner: the file may be in use. LEAT_ENOTFOUND: no file.
+int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
+                    struct jobfile_comparison *out, struct err *e) LEAT_CHECKED;
 // An open step is aborted. NULL is fine.
 void jobfile_close(struct store *s);
 

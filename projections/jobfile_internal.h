@@ -17,9 +17,6 @@
     X(META_GET, "SELECT value FROM _leat_meta WHERE name = ?1")                                    \
     X(META_PUT, "INSERT OR ABORT INTO _leat_meta VALUES (?1, ?2)"                                  \
                 " ON CONFLICT DO UPDATE SET value = excluded.value")                               \
-    X(PART_GET, "SELECT content FROM _leat_parts WHERE kind = ?1 AND name = ?2")                   \
-    X(PART_PUT, "INSERT OR ABORT INTO _leat_parts VALUES (?1, ?2, ?3)"                             \
-                " ON CONFLICT DO UPDATE SET content = excluded.content")                           \
     X(OFFSET_LIST, "SELECT topic, topic_id, partition, next, epoch, watermark, last_time, idle"    \
                    " FROM _leat_offsets ORDER BY topic, partition")                                \
     X(OFFSET_INSERT, "INSERT OR ABORT INTO _leat_offsets"                                          \
@@ -117,6 +114,7 @@ struct jobfile {
     struct db_stmt *own[JF_N];
 
     bool in_step;
+    bool unused_state;    // operators are gone whose rows are still there
     int64_t now;          // of the step
     int64_t commit_id;    // last committed
     int64_t data_version; // as we left it
@@ -203,9 +201,19 @@ int late_add(struct store *s, const struct late_row *r, struct err *e);
 int number_get(struct store *s, const char *name, int64_t *v, struct err *e);
 int number_put(struct store *s, const char *name, int64_t v, struct err *e);
 
+// compare.c
+int outline_of_file(struct db *db, struct arena *a, struct outline *o, struct err *e) LEAT_CHECKED;
+int outline_of_plan(const struct plan *p, const struct ddl *d, struct arena *a, struct outline *o,
+                    struct err *e) LEAT_CHECKED;
+// Nothing has been read or made: there is no history to keep.
+int file_is_unused(struct db *db, bool *unused, struct err *e) LEAT_CHECKED;
+
 // upgrade.c
 int upgrade_record(struct jobfile *jf, struct err *e) LEAT_CHECKED; // after creation
-int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e) LEAT_CHECKED;
+int upgrade_make_views(struct jobfile *jf, struct err *e) LEAT_CHECKED; // and indexes
+// 0, or UPGRADE_ANEW: more has changed than can be taken up, but nothing is in the file yet.
+#define UPGRADE_ANEW 1
+int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct err *e) LEAT_CHECKED;
 
 // check.c: every column that the plan's actions name is there. LEAT_ELOAD with file and line.
 int jf_check_columns(const struct plan *p, const struct ddl *d, struct err *e) LEAT_CHECKED;
@@ -218,5 +226,7 @@ struct bytes query_param_type(const struct plan_param *p);
 // rows.c, state.c
 void rows_unload(struct jobfile *jf);
 void states_unload(struct jobfile *jf);
+// Drops the rows of operators that the plan no longer has: all that none has opened.
+int states_drop_unused(struct jobfile *jf, struct err *e) LEAT_CHECKED;
 
 #endif

@@ -370,6 +370,41 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
     return 0;
 }
 
+static bool is_open(const struct jobfile *jf, struct bytes table)
+{
+    const struct state *st = jf->states_open != NULL ? jf->states_open->first : NULL;
+
+    for (; st != NULL; st = st->next)
+        if (st->fused == NULL && bytes_eq_str(table, st->table))
+            return true;
+    return false;
+}
+
+int states_drop_unused(struct jobfile *jf, struct err *e)
+{
+    struct db_stmt *s;
+    struct buf drops = BUF_EMPTY;
+    int rc = db_prepare(jf->db,
+                        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                        " AND (name GLOB '_leat_state_*' OR name GLOB '_leat_windows_*')",
+                        &s, e);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(s, e)) == 1) {
+        if (is_open(jf, db_column_text(s, 0)))
+            continue;
+        buf_append_str(&drops, "DROP TABLE ");
+        sql_append_name(&drops, (const char *)db_column_text(s, 0).p);
+        buf_append_str(&drops, ";");
+    }
+    db_stmt_free(s);
+    if (rc == 0)
+        rc = db_exec(jf->db, buf_cstr(&drops), e);
+    buf_deinit(&drops);
+    return rc;
+}
+
 void states_unload(struct jobfile *jf)
 {
     while (jf->states_open != NULL && jf->states_open->first != NULL) {

@@ -88,6 +88,14 @@ static int check_foreign_writes(struct jobfile *jf, struct err *e)
     return rc;
 }
 
+// Once, in the first step after operators have gone: now those that are left have opened theirs.
+static int drop_unused(struct jobfile *jf, struct err *e)
+{
+    int rc = states_drop_unused(jf, e);
+
+    return rc == 0 ? jf_meta_put_int(jf, "unused_state", 0, e) : rc;
+}
+
 static int step_begin(struct store *s, int64_t now, struct err *e)
 {
     struct jobfile *jf = jobfile_of(s);
@@ -105,6 +113,8 @@ static int step_begin(struct store *s, int64_t now, struct err *e)
     if (rc < 0)
         return jf_error(jf, rc, e);
     rc = check_foreign_writes(jf, e);
+    if (rc == 0 && jf->unused_state)
+        rc = drop_unused(jf, e);
     if (rc < 0) {
         db_rollback(jf->db);
         return jf_error(jf, rc, e);
@@ -247,6 +257,7 @@ static int step_commit(struct store *s, const struct store_commit *c, int64_t *c
     outbox_committed(jf);
     offsets_committed(jf, c);
     jf->commit_id = id;
+    jf->unused_state = false;
     jf->committed = jf->counts;
     forget_step(jf);
     if (commit_id != NULL)

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plan that changed. What the file was made for stands in _leat_parts: the statement of every
-// table, the fingerprint of every operator that keeps rows (which covers everything upstream of
-// it). Compared with the plan at hand:
+// A plan that changed, taken up by the file that an older one made: everything in the transaction
+// that opens the file, or nothing.
 //
-//   same                                   nothing to do
-//   view, index, query; anything stateless in place: made anew, or nothing in the file
-//   column added at the end, nullable or
-//   with a constant default                in place: ALTER TABLE ADD COLUMN
-//   operator or table gone                 in place; its rows stay in the file until it is rebuilt
-//   anything else                          rebuild: refused until the version is bumped, or
-//   from_now is given
-#include <inttypes.h>
+//   same        nothing to do
+//   in place    columns added, views and indexes made anew
+//   from now    nothing in the file
+//   removed     refused, or with `drop`: the rows go; the tables of operators go in the first step,
+//               when it is known which of them are still opened
+//   rebuild     refused, or with `from_now` where it can be: new tables begin empty, and what is
+//               kept goes on under the new meaning
+//
+// What was taken up stands in _leat_upgrades, with the commit behind which it holds. The rows of
+// process with another shape of state stay as they are; a number in the file tells the operator
+// which of them `upgrade` has not seen (operators/process.c).
 #include <stdio.h>
 #include <string.h>
 
@@ -19,67 +21,30 @@
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
-enum change { CHANGE_NONE, CHANGE_IN_PLACE, CHANGE_REBUILD };
-
-struct comparison {
-    enum change change;
-    struct buf text; // a line per difference
-};
-
-static bool keeps_rows(const struct plan_node *n)
-{
-    enum node_kind k = n->kind;
-
-    if (k == NODE_JOIN) // the waiting records' rows stand at their expiry, which the interval made
-        return n->join.with == JOIN_STREAM;
-    return k == NODE_AGGREGATE || k == NODE_MATCH || k == NODE_INTO;
-}
-
-static void differs(struct comparison *c, enum change change, const char *what, const char *name,
-                    const char *how)
-{
-    if (change > c->change)
-        c->change = change;
-    buf_printf(&c->text, "%s %s %s%s\n", what, name, how,
-               change == CHANGE_REBUILD ? ": needs a rebuild" : "");
-}
-
-// 1 and the content (in the arena), or 0.
-static int part_get(struct jobfile *jf, const char *kind, const char *name, struct arena *a,
-                    const char **content, struct err *e)
+static int run_with(struct jobfile *jf, const char *sql, const char *const *texts, struct err *e)
 {
     struct db_stmt *s;
-    int rc = jf_own(jf, JF_PART_GET, &s, e);
+    int rc = db_prepare(jf->db, sql, &s, e);
 
     if (rc < 0)
         return rc;
-    db_bind_str(s, 1, kind);
-    db_bind_str(s, 2, name);
-    rc = db_next(s, e);
-    if (rc == 1)
-        *content = (const char *)arena_copy(a, db_column_text(s, 0)).p;
-    db_reset(s);
+    for (int i = 0; texts[i] != NULL; i++)
+        db_bind_str(s, i + 1, texts[i]);
+    rc = db_run(s, e);
+    db_stmt_free(s);
     return rc;
 }
 
-static int part_put(struct jobfile *jf, const char *kind, const char *name, const char *content,
-                    struct err *e)
-{
-    struct db_stmt *s;
-    int rc = jf_own(jf, JF_PART_PUT, &s, e);
+// --- what the file was made for ---
 
-    if (rc < 0)
-        return rc;
-    db_bind_str(s, 1, kind);
-    db_bind_str(s, 2, name);
-    db_bind_str(s, 3, content);
-    return db_run(s, e);
-}
-
-static const char *node_content(const struct plan_node *n, char out[24])
+static int put_statement(struct jobfile *jf, const struct jobtable *t, struct err *e)
 {
-    snprintf(out, 24, "%016" PRIx64, n->fingerprint);
-    return out;
+    const char *texts[] = {t->name, t->create, NULL};
+
+    return run_with(jf,
+                    "INSERT OR ABORT INTO _leat_parts VALUES ('table', ?1, ?2)"
+                    " ON CONFLICT DO UPDATE SET content = excluded.content",
+                    texts, e);
 }
 
 static int put_columns(struct jobfile *jf, const struct jobtable *t, struct err *e)
@@ -102,24 +67,6 @@ static int put_columns(struct jobfile *jf, const struct jobtable *t, struct err 
     return rc;
 }
 
-int upgrade_record(struct jobfile *jf, struct err *e)
-{
-    char text[24];
-    int rc = 0;
-
-    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++) {
-        rc = part_put(jf, "table", jf->ddl.tables[i].name, jf->ddl.tables[i].create, e);
-        if (rc == 0)
-            rc = put_columns(jf, &jf->ddl.tables[i], e);
-    }
-    for (int i = 0; i < jf->plan->n_nodes && rc == 0; i++) {
-        const struct plan_node *n = &jf->plan->nodes[i];
-        if (keeps_rows(n))
-            rc = part_put(jf, "node", n->id, node_content(n, text), e);
-    }
-    return rc;
-}
-
 // As it is now, queries and settings included, for those who have the file and not the job.
 static int put_plan(struct jobfile *jf, struct err *e)
 {
@@ -134,200 +81,118 @@ static int put_plan(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-// A table's statement by lines: its start, one per column (they begin with a quoted name), one per
-// constraint, its end.
-struct lines {
-    const char *p;
-};
-
-// The next line without its comma; false at the end.
-static bool next_line(struct lines *l, struct bytes *out)
+int upgrade_record(struct jobfile *jf, struct err *e)
 {
-    const char *end;
+    int rc = put_plan(jf, e);
 
-    if (l->p == NULL || *l->p == 0)
-        return false;
-    end = strchr(l->p, '\n');
-    *out = bytes_of(l->p, end != NULL ? (size_t)(end - l->p) : strlen(l->p));
-    l->p = end != NULL ? end + 1 : NULL;
-    if (out->n > 0 && out->p[out->n - 1] == ',')
-        out->n--;
-    return true;
-}
-
-static bool is_column(struct bytes line)
-{
-    return line.n > 0 && line.p[0] == '"';
-}
-
-static int count_columns(const char *create)
-{
-    struct lines l = {create};
-    struct bytes line;
-    int n = 0;
-
-    while (next_line(&l, &line))
-        n += is_column(line);
-    return n;
-}
-
-// How many columns are new, behind the old ones. -1 when anything else differs.
-static int columns_added(const struct jobtable *t, const char *old)
-{
-    struct lines was = {old}, is = {t->create};
-    struct bytes x = BYTES_NULL, y;
-    int n_old = count_columns(old), seen = 0;
-    bool more = next_line(&was, &x);
-
-    // A line break inside of a text would make lines that are no columns.
-    if (count_columns(t->create) != t->n_columns)
-        return -1;
-    while (next_line(&is, &y)) {
-        if (is_column(y) && seen++ >= n_old)
-            continue;
-        if (!more || !bytes_eq(x, y))
-            return -1;
-        more = next_line(&was, &x);
-    }
-    return more ? -1 : t->n_columns - n_old;
-}
-
-static bool addable(const struct column *c)
-{
-    return !c->generated && c->pk == 0 && (!c->not_null || c->fallback != NULL);
-}
-
-static int compare_table(struct jobfile *jf, const struct jobtable *t, struct comparison *c,
-                         struct arena *a, struct err *e)
-{
-    const char *old;
-    int rc = part_get(jf, "table", t->name, a, &old, e);
-    int n;
-
-    if (rc < 0)
-        return rc;
-    if (rc == 0) {
-        differs(c, CHANGE_REBUILD, "table", t->name, "is new");
-        return 0;
-    }
-    if (strcmp(old, t->create) == 0)
-        return 0;
-    n = columns_added(t, old);
-    for (int i = t->n_columns - n; n > 0 && i < t->n_columns; i++)
-        if (!addable(&t->columns[i]))
-            n = -1;
-    if (n <= 0)
-        differs(c, CHANGE_REBUILD, "table", t->name, "has other columns or constraints");
-    else
-        differs(c, CHANGE_IN_PLACE, "table", t->name, "has new columns");
-    return 0;
-}
-
-static int compare_nodes(struct jobfile *jf, struct comparison *c, struct arena *a, struct err *e)
-{
-    char text[24];
-    const char *old;
-
-    for (int i = 0; i < jf->plan->n_nodes; i++) {
-        const struct plan_node *n = &jf->plan->nodes[i];
-        int rc;
-        if (!keeps_rows(n))
-            continue;
-        rc = part_get(jf, "node", n->id, a, &old, e);
-        if (rc < 0)
-            return rc;
+    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++) {
+        rc = put_statement(jf, &jf->ddl.tables[i], e);
         if (rc == 0)
-            differs(c, CHANGE_REBUILD, "operator", n->id, "is new");
-        else if (strcmp(old, node_content(n, text)) != 0)
-            differs(c, CHANGE_REBUILD, "operator", n->id, "means something else");
+            rc = put_columns(jf, &jf->ddl.tables[i], e);
     }
-    return 0;
-}
-
-static bool in_plan(const struct jobfile *jf, struct bytes kind, struct bytes name)
-{
-    if (bytes_eq_str(kind, "table")) {
-        for (int i = 0; i < jf->ddl.n_tables; i++)
-            if (bytes_eq_str(name, jf->ddl.tables[i].name))
-                return true;
-        return false;
-    }
-    for (int i = 0; i < jf->plan->n_nodes; i++)
-        if (keeps_rows(&jf->plan->nodes[i]) && bytes_eq_str(name, jf->plan->nodes[i].id))
-            return true;
-    return false;
-}
-
-static int compare_gone(struct jobfile *jf, struct comparison *c, struct err *e)
-{
-    struct db_stmt *s;
-    int rc = db_prepare(jf->db, "SELECT kind, name FROM _leat_parts ORDER BY kind, name", &s, e);
-
-    if (rc < 0)
-        return rc;
-    while ((rc = db_next(s, e)) == 1) {
-        struct bytes kind = db_column_text(s, 0), name = db_column_text(s, 1);
-        if (!in_plan(jf, kind, name))
-            differs(c, CHANGE_IN_PLACE, bytes_eq_str(kind, "table") ? "table" : "operator",
-                    (const char *)name.p, "is gone: its rows stay until a rebuild");
-    }
-    db_stmt_free(s);
     return rc;
 }
 
-static int compare(struct jobfile *jf, struct comparison *c, struct arena *a, struct err *e)
+static int put_difference(struct jobfile *jf, const struct difference *d, struct err *e)
 {
-    int rc = 0;
+    char sign[] = {d->sign, 0};
+    const char *texts[] = {upgrade_class_name(d->class), d->what, d->name, sign, d->text, d->why,
+                           NULL};
 
-    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++)
-        rc = compare_table(jf, &jf->ddl.tables[i], c, a, e);
-    if (rc == 0)
-        rc = compare_nodes(jf, c, a, e);
-    if (rc == 0)
-        rc = compare_gone(jf, c, e);
-    return rc;
+    return run_with(jf,
+                    "INSERT OR ABORT INTO _leat_upgrades (commit_id, class, what, name, sign, text,"
+                    " why) SELECT coalesce(max(id), 0), ?1, ?2, ?3, ?4, ?5, ?6 FROM _leat_commits",
+                    texts, e);
 }
 
-static int add_columns(struct jobfile *jf, const struct jobtable *t, const char *old, struct err *e)
+// --- tables ---
+
+static int add_column(struct jobfile *jf, const char *table, struct bytes line, struct err *e)
 {
-    struct lines l = {t->create};
     struct buf sql = BUF_EMPTY;
-    struct bytes line;
-    int skip = count_columns(old), rc = 0;
+    int rc;
 
-    while (rc == 0 && next_line(&l, &line)) {
-        if (!is_column(line) || skip-- > 0)
-            continue;
-        buf_clear(&sql);
-        buf_append_str(&sql, "ALTER TABLE ");
-        sql_append_name(&sql, t->name);
-        buf_append_str(&sql, " ADD COLUMN ");
-        buf_append_bytes(&sql, line);
-        rc = db_exec(jf->db, buf_cstr(&sql), e);
-    }
+    buf_append_str(&sql, "ALTER TABLE ");
+    sql_append_name(&sql, table);
+    buf_append_str(&sql, " ADD COLUMN ");
+    buf_append_bytes(&sql, line);
+    rc = db_exec(jf->db, buf_cstr(&sql), e);
     buf_deinit(&sql);
     return rc;
 }
 
-static int apply_tables(struct jobfile *jf, struct arena *a, struct err *e)
+static int add_columns(struct jobfile *jf, const struct outline_table *was,
+                       const struct outline_table *is, struct err *e)
 {
     int rc = 0;
 
-    for (int i = 0; i < jf->ddl.n_tables && rc >= 0; i++) {
-        const struct jobtable *t = &jf->ddl.tables[i];
-        const char *old;
-        rc = part_get(jf, "table", t->name, a, &old, e);
-        if (rc == 0)
-            rc = db_exec(jf->db, t->create, e);
-        else if (rc == 1 && strcmp(old, t->create) == 0)
-            continue;
-        else if (rc == 1 && columns_added(t, old) > 0)
-            rc = add_columns(jf, t, old, e);
-        else if (rc == 1)
-            rc = err_set(e, LEAT_EINVAL,
-                         "table %s has other columns or constraints: bump the version", t->name);
+    for (int i = 0; i < is->n_columns && rc == 0; i++)
+        if (outline_find_column(was, is->columns[i].name) == NULL)
+            rc = add_column(jf, is->name, is->columns[i].line, e);
+    return err_wrap(e, rc, "table %s", is->name);
+}
+
+static int drop_table(struct jobfile *jf, const char *name, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_append_str(&sql, "DROP TABLE ");
+    sql_append_name(&sql, name);
+    rc = db_exec(jf->db, buf_cstr(&sql), e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+static int forget_table(struct jobfile *jf, const char *name, struct err *e)
+{
+    const char *texts[] = {name, NULL};
+    int rc = run_with(jf, "DELETE FROM _leat_parts WHERE kind = 'table' AND name = ?1", texts, e);
+
+    return rc == 0 ? run_with(jf, "DELETE FROM _leat_columns WHERE \"table\" = ?1", texts, e) : rc;
+}
+
+// Tables that refer to each other go in the order that their foreign keys allow: whoever cannot go
+// yet is tried again after the others.
+static int drop_tables(struct jobfile *jf, const struct outline *was, const struct outline *is,
+                       struct err *e)
+{
+    bool *gone = arena_zalloc(&jf->arena, ((size_t)was->n_tables + 1) * sizeof *gone);
+    int rc = 0;
+
+    for (bool moved = true; moved;) {
+        moved = false;
+        rc = 0;
+        for (int i = 0; i < was->n_tables; i++) {
+            const char *name = was->tables[i].name;
+            int one;
+            if (gone[i] || outline_find_table(is, name) != NULL)
+                continue;
+            one = drop_table(jf, name, e);
+            if (one == 0)
+                one = forget_table(jf, name, e);
+            gone[i] = one == 0;
+            moved = moved || gone[i];
+            rc = one < 0 ? one : rc;
+        }
     }
-    return rc < 0 ? rc : 0;
+    return rc;
+}
+
+static int apply_tables(struct jobfile *jf, const struct outline *was, const struct outline *is,
+                        struct err *e)
+{
+    int rc = drop_tables(jf, was, is, e);
+
+    for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++) {
+        const struct jobtable *t = &jf->ddl.tables[i];
+        const struct outline_table *old = outline_find_table(was, t->name);
+        if (old == NULL)
+            rc = db_exec(jf->db, t->create, e);
+        else
+            rc = add_columns(jf, old, outline_find_table(is, t->name), e);
+    }
+    return rc;
 }
 
 // Views and indexes follow the plan: what it does not have goes, what the file does not have is
@@ -376,12 +241,10 @@ static int make_new(struct jobfile *jf, const char *name, const char *sql, struc
     return rc == 0 ? db_exec(jf->db, sql, e) : rc < 0 ? rc : 0;
 }
 
-static int apply_views(struct jobfile *jf, struct err *e)
+int upgrade_make_views(struct jobfile *jf, struct err *e)
 {
-    int rc = drop_old(jf, "view", e);
+    int rc = 0;
 
-    if (rc == 0)
-        rc = drop_old(jf, "index", e);
     for (int i = 0; i < jf->ddl.n_indexes && rc == 0; i++)
         rc = make_new(jf, jf->ddl.indexes[i].name, jf->ddl.indexes[i].create, e);
     for (int i = 0; i < jf->ddl.n_views && rc == 0; i++)
@@ -389,37 +252,116 @@ static int apply_views(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-static int refuse(const struct comparison *c, const struct plan *p, struct err *e)
-{
-    struct bytes first = bytes_of(c->text.p, c->text.n);
-    const uint8_t *line = memchr(first.p, '\n', first.n);
+// --- operators ---
 
-    return err_set(
-        e, LEAT_EINVAL,
-        "the job has changed since its file was made: %.*s. Set version = %d to build it "
-        "beside version %d",
-        (int)(line - first.p), (const char *)first.p, p->version + 1, p->version);
+// States of this shape are of a new generation.
+static int new_generation(struct jobfile *jf, const char *id, struct err *e)
+{
+    const char *texts[] = {arena_printf(&jf->arena, GENERATION_NUMBER "%s", id), NULL};
+
+    return run_with(jf,
+                    "INSERT OR ABORT INTO _leat_numbers VALUES (?1, 1)"
+                    " ON CONFLICT DO UPDATE SET value = value + 1",
+                    texts, e);
 }
 
-int upgrade_apply(struct jobfile *jf, bool from_now, struct err *e)
+static int apply_shapes(struct jobfile *jf, const struct outline *was, const struct outline *is,
+                        struct err *e)
 {
-    struct comparison c = {0};
-    struct arena a;
+    int rc = 0;
+
+    for (int i = 0; i < is->n_nodes && rc == 0; i++) {
+        int old = outline_find_node(was, is->nodes[i].id);
+        if (old >= 0 && strcmp(is->nodes[i].kind, "process") == 0 &&
+            was->nodes[old].shape != is->nodes[i].shape)
+            rc = new_generation(jf, is->nodes[i].id, e);
+    }
+    return rc;
+}
+
+// --- all ---
+
+static const struct difference *first_of(const struct differences *d, enum upgrade_class class,
+                                         bool only_hard)
+{
+    for (int i = 0; i < d->n; i++)
+        if (d->items[i].class == class && !(only_hard && d->items[i].from_now))
+            return &d->items[i];
+    return NULL;
+}
+
+static int refuse(const struct differences *d, const struct plan *p, bool from_now, struct err *e)
+{
+    const struct difference *first = first_of(d, UPGRADE_REBUILD, from_now);
+    struct buf text = BUF_EMPTY;
     int rc;
 
-    arena_init(&a);
-    rc = compare(jf, &c, &a, e);
-    if (rc == 0 && c.change == CHANGE_REBUILD && !from_now)
-        rc = refuse(&c, jf->plan, e);
-    if (rc == 0 && c.change != CHANGE_NONE)
-        rc = apply_tables(jf, &a, e);
-    if (rc == 0)
-        rc = apply_views(jf, e);
-    if (rc == 0 && c.change != CHANGE_NONE)
-        rc = upgrade_record(jf, e);
-    if (rc == 0)
-        rc = put_plan(jf, e);
-    buf_deinit(&c.text);
-    arena_deinit(&a);
+    difference_print(first, &text);
+    if (from_now)
+        rc = err_set(e, LEAT_EINVAL,
+                     "%.200s: this cannot be taken from now on, only by building the file anew: "
+                     "set version = %d",
+                     buf_cstr(&text), p->version + 1);
+    else
+        rc = err_set(e, LEAT_EINVAL,
+                     "the job has changed since its file was made: %.200s. Set version = %d to "
+                     "build it anew beside version %d%s (`leat plan` lists all %d changes)",
+                     buf_cstr(&text), p->version + 1, p->version,
+                     d->from_now ? ", or start it with --from-now" : "", d->n);
+    buf_deinit(&text);
     return rc;
+}
+
+static int refuse_removal(const struct differences *d, struct err *e)
+{
+    const struct difference *first = first_of(d, UPGRADE_REMOVED, false);
+
+    return err_set(e, LEAT_EINVAL,
+                   "%s %s is gone from the job: start it with --yes to drop what it keeps, or put "
+                   "it back",
+                   first->what, first->name);
+}
+
+static int check_allowed(struct jobfile *jf, const struct differences *d,
+                         const struct jobfile_options *o, struct err *e)
+{
+    if (d->class == UPGRADE_REBUILD && !(o->from_now && d->from_now))
+        return refuse(d, jf->plan, o->from_now, e);
+    if (first_of(d, UPGRADE_REMOVED, false) != NULL && !o->drop)
+        return refuse_removal(d, e);
+    return 0;
+}
+
+int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
+{
+    struct outline was, is;
+    struct differences d;
+    bool unused = false;
+    int rc = outline_of_file(jf->db, &jf->arena, &was, e);
+
+    if (rc == 0)
+        rc = outline_of_plan(jf->plan, &jf->ddl, &jf->arena, &is, e);
+    if (rc == 0)
+        rc = file_is_unused(jf->db, &unused, e);
+    if (rc < 0)
+        return rc;
+    differences_find(&was, &is, &jf->arena, &d);
+    if (unused && d.class > UPGRADE_FROM_NOW)
+        return UPGRADE_ANEW;
+    rc = check_allowed(jf, &d, o, e);
+    if (rc == 0)
+        rc = drop_old(jf, "view", e);
+    if (rc == 0)
+        rc = drop_old(jf, "index", e);
+    if (rc == 0)
+        rc = apply_tables(jf, &was, &is, e);
+    if (rc == 0)
+        rc = upgrade_make_views(jf, e);
+    if (rc == 0)
+        rc = apply_shapes(jf, &was, &is, e);
+    if (rc == 0 && first_of(&d, UPGRADE_REMOVED, false) != NULL)
+        rc = jf_meta_put_int(jf, "unused_state", 1, e);
+    for (int i = 0; i < d.n && rc == 0; i++)
+        rc = put_difference(jf, &d.items[i], e);
+    return rc == 0 ? upgrade_record(jf, e) : rc;
 }

@@ -147,6 +147,8 @@ static int run_run(struct args *a)
         {"--param", 'p', "NAME=VALUE", "a parameter of the jobs; repeatable"},                     \
         {"--page-cache-acks", 0, NULL, "acknowledge before the disk has it (loses on power cut)"}, \
         {"--insecure", 0, NULL, "allow listening beyond this machine without authentication"},     \
+        {"--from-now", 0, NULL, "a job that means something else keeps its rows and goes on"},     \
+        {"--yes", 0, NULL, "drop what removed operators and tables of jobs have kept"},            \
         {"--ready-file", 0, "FILE", "write addresses here when everything listens"},               \
     {                                                                                              \
         "--verbose", 'v', NULL, "say more on stderr"                                               \

@@ -108,6 +108,8 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
         return rc;
     j->db = hosted_job_path(host->data_dir, j->plan);
     options.path = j->db;
+    options.from_now = host->from_now;
+    options.drop = host->drop;
     rc = jobfile_open(&j->store, j->plan, &options, e);
     if (rc != 0)
         return err_wrap(e, rc, "job %s", j->plan->job);

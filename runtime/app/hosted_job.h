@@ -34,6 +34,7 @@ struct hosted_job {
 struct job_host {
     const char *data_dir; // jobs/<job>/<version>.db go below
     struct broker *broker;
+    bool from_now, drop; // how far a changed job may go: see struct jobfile_options
 };
 
 int hosted_job_load(struct hosted_job **out, const char *file, const struct script_options *o,

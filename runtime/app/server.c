@@ -115,7 +115,10 @@ static int make_topics(struct server *s, struct err *e)
 
 static int start_jobs(struct server *s, struct err *e)
 {
-    struct job_host host = {.data_dir = s->config.data_dir, .broker = s->broker};
+    struct job_host host = {.data_dir = s->config.data_dir,
+                            .broker = s->broker,
+                            .from_now = s->config.from_now,
+                            .drop = s->config.drop};
 
     for (size_t i = 0; i < s->n_jobs; i++) {
         int rc = hosted_job_start(s->jobs[i], &host, e);

@@ -37,6 +37,7 @@ struct server_config {
     const char *const *job_files;
     size_t n_jobs;
     struct script_options script; // parameters and limits of all jobs
+    bool from_now, drop;          // for jobs that have changed: see struct jobfile_options
     const char *ready_file;       // written when everything listens; NULL: none
 };
 

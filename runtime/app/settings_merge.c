@@ -155,6 +155,8 @@ int settings_merge(const struct args *a, bool development, struct serve_settings
     s->config.topics = s->topics;
     s->config.job_files = s->jobs;
     s->config.script.params = s->params;
+    s->config.from_now = args_has(a, "--from-now");
+    s->config.drop = args_has(a, "--yes");
     s->config.ready_file = args_get(a, "--ready-file", NULL);
     return 0;
 }

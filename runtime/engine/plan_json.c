@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The plan as JSON: for `leat check --json`, and stored in the job file, from which `leat query`
-// reads named queries without the job's source. Only what the author said, in file order; nothing
-// that plan_finish derives but ids.
+// reads named queries without the job's source, and with which a changed job is compared
+// (projections/outline.c). What the author said, in file order, and of what plan_finish derives the
+// ids and the numbers that say what each operator means. A function is its line and a number for
+// its code.
 #include "runtime/engine/plan.h"
 
 static void text(struct buf *out, const char *name, const char *value)
@@ -17,6 +19,11 @@ static void text(struct buf *out, const char *name, const char *value)
 static void number(struct buf *out, const char *name, int64_t value)
 {
     buf_printf(out, ",\"%s\":%lld", name, (long long)value);
+}
+
+static void hash(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, ",\"%s\":\"%016llx\"", name, (unsigned long long)value);
 }
 
 static void flag(struct buf *out, const char *name, bool value)
@@ -35,10 +42,27 @@ static void value_json(const struct value *v, struct buf *out)
     }
 }
 
+static void fn_json(struct fn *f, struct buf *out)
+{
+    struct buf code = BUF_EMPTY;
+
+    f->ops->fingerprint(f, &code);
+    buf_printf(out, "{\"function\":%d", f->line);
+    hash(out, "code", bytes_hash(buf_bytes(&code), 0));
+    buf_append_byte(out, '}');
+    buf_deinit(&code);
+}
+
+static void named_fn(struct buf *out, const char *name, struct fn *f)
+{
+    buf_printf(out, ",\"%s\":", name);
+    fn_json(f, out);
+}
+
 static void expr_json(const struct plan_expr *x, struct buf *out)
 {
     if (x->fn != NULL) {
-        buf_printf(out, "{\"function\":%d}", x->fn->line);
+        fn_json(x->fn, out);
     } else if (x->text == NULL) {
         value_json(&x->constant, out);
     } else if (x->n_binds == 0) {
@@ -91,7 +115,7 @@ static void case_json(const struct plan *p, const struct plan_case *c, struct bu
     else
         json_write_text(c->type, out);
     if (c->fn != NULL)
-        buf_printf(out, ",\"function\":%d", c->fn->line);
+        named_fn(out, "run", c->fn);
     buf_append_str(out, ",\"actions\":[");
     for (int i = 0; i < c->n_actions; i++) {
         buf_append_str(out, i ? "," : "");
@@ -208,11 +232,11 @@ static void join_json(const struct plan *p, const struct plan_node *n, struct bu
 
 static void process_json(const struct plan_process *x, struct buf *out)
 {
-    number(out, "on", x->on->line);
+    named_fn(out, "on", x->on);
     if (x->timer != NULL)
-        number(out, "timer", x->timer->line);
+        named_fn(out, "timer", x->timer);
     if (x->upgrade != NULL)
-        number(out, "upgrade", x->upgrade->line);
+        named_fn(out, "upgrade", x->upgrade);
     number(out, "ttl_ms", x->ttl_ms);
     buf_append_str(out, ",\"state\":");
     value_json(&x->state, out);
@@ -265,7 +289,7 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
         break;
     case NODE_MAP:
     case NODE_FLATMAP:
-        number(out, "function", n->map.fn->line);
+        named_fn(out, "run", n->map.fn);
         break;
     case NODE_MATCH:
         match_json(p, n, out);
@@ -301,6 +325,9 @@ static void node_json(const struct plan *p, int i, struct buf *out)
     text(out, "id", n->id);
     number(out, "line", n->line);
     flag(out, "native", n->native);
+    hash(out, "own", n->own);
+    hash(out, "fingerprint", n->fingerprint);
+    hash(out, "shape", n->shape);
     buf_append_str(out, ",\"inputs\":[");
     for (int k = 0; k < n->n_inputs; k++)
         buf_printf(out, "%s[%d,\"%s\"]", k ? "," : "", n->inputs[k].node, ports[n->inputs[k].port]);
@@ -370,8 +397,12 @@ void plan_write_json(const struct plan *p, struct buf *out)
     buf_append_str(out, "{\"job\":");
     json_write_text(bytes_str(p->job), out);
     number(out, "version", p->version);
-    buf_printf(out, ",\"fingerprint\":\"%016llx\"", (unsigned long long)p->fingerprint);
+    number(out, "fingerprint_format", FINGERPRINT_FORMAT);
+    hash(out, "fingerprint", p->fingerprint);
     errors_json(&p->errors, out);
+    buf_printf(out, ",\"commit\":{\"records\":%lld,\"bytes\":%lld,\"every_ms\":%lld}",
+               (long long)p->commit.records, (long long)p->commit.bytes,
+               (long long)p->commit.every_ms);
     buf_printf(out, ",\"rebuild\":{\"mute\":%s,\"keep_ms\":%lld}",
                p->rebuild.mute ? "true" : "false", (long long)p->rebuild.keep_ms);
     buf_append_str(out, ",\n\"nodes\":[");

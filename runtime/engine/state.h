@@ -13,6 +13,10 @@
 
 #include "runtime/engine/plan.h"
 
+// A number of the job file, before an operator's id: how often the shape of its state has changed
+// under rows that stayed.
+#define GENERATION_NUMBER "generation:"
+
 struct states; // all of a job
 struct state;  // one operator's rows
 

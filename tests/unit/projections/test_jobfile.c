@@ -503,73 +503,6 @@ static void failpoints_of_a_step(void **state)
     assert_int_equal(stored_next(fx), 1);
 }
 
-static void changed_plans(void **state)
-{
-    // A changed plan is refused without a new version, unless the change fits in place.
-    struct fixture *fx = *state;
-    struct jobfile_options o = {.path = fx->path};
-
-    open_file(fx);
-    close_file(fx);
-    fx->nodes[1].fingerprint = 99;
-    assert_int_equal(jobfile_open(&fx->s, &fx->plan, &o, &fx->e), LEAT_EINVAL);
-    assert_non_null(strstr(fx->e.text, "Set version = 2"));
-    o.from_now = true;
-    ok(fx, jobfile_open(&fx->s, &fx->plan, &o, &fx->e));
-    o.from_now = false;
-    reopen(fx);
-    close_file(fx);
-    fx->nodes[0].fingerprint = 99; // a source alone keeps nothing
-    fx->tables[0].body =
-        "id text primary key, name text not null, orders integer not null default 0,"
-        " spent integer not null default 0, mail text, vip bool not null default 0";
-    open_file(fx);
-    assert_int_equal(ask(fx, "SELECT count(*) FROM pragma_table_info('customers')"), 6);
-    reopen(fx);
-    close_file(fx);
-    fx->tables[0].body =
-        "id text primary key, name text not null, orders integer not null default 0,"
-        " spent integer not null default 0, mail text, vip bool not null default 0, tax integer "
-        "not null";
-    assert_int_equal(jobfile_open(&fx->s, &fx->plan, &o, &fx->e), LEAT_EINVAL);
-    fx->tables[0].body = "id text primary key, name text";
-    assert_int_equal(jobfile_open(&fx->s, &fx->plan, &o, &fx->e), LEAT_EINVAL);
-}
-
-static void columns_are_added_in_place(void **state)
-{
-    // New columns at the end fit in place, before table constraints too; a new constraint or a
-    // changed column does not.
-    static const char *const refused[] = {
-        "a text, b integer, c text, primary key (a, b), check (b > 0)",
-        "a text, b integer, c text, primary key (b, a)",
-        "a text, c text, b integer, primary key (a, b)",
-        "a text, b integer check (b > 0), c text, primary key (a, b)",
-        "a text, b integer, c text, d text not null, primary key (a, b)",
-        "a text, b integer, c text, d text as (a) stored, primary key (a, b)",
-        "a text, b integer, primary key (a, b)",
-    };
-    struct fixture *fx = *state;
-    struct jobfile_options o = {.path = fx->path};
-
-    fx->plan.n_tables = 1;
-    fx->tables[0].body = "a text, b integer, primary key (a, b)";
-    open_file(fx);
-    close_file(fx);
-    fx->tables[0].body = "a text, b integer, c text default 'x,y', primary key (a, b)";
-    open_file(fx);
-    ok(fx, db_exec(jobfile_of(fx->s)->db, "INSERT INTO customers (a, b) VALUES ('k', 1)", &fx->e));
-    assert_int_equal(ask(fx, "SELECT c = 'x,y' FROM customers"), 1);
-    assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_columns WHERE name = 'c'"), 1);
-    reopen(fx);
-    close_file(fx);
-    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        fx->tables[0].body = refused[i];
-        if (jobfile_open(&fx->s, &fx->plan, &o, &fx->e) != LEAT_EINVAL)
-            fail_msg("this was taken: %s (%s)", refused[i], fx->e.text);
-    }
-}
-
 const struct CMUnitTest jobfile_tests[] = {
     T(identity_is_kept),
     T(second_owner_is_refused),
@@ -587,7 +520,5 @@ const struct CMUnitTest jobfile_tests[] = {
     T(crash_leaves_whole_steps),
     T(busy_job_keeps_its_wal_small),
     T(failpoints_of_a_step),
-    T(changed_plans),
-    T(columns_are_added_in_place),
 };
 const size_t n_jobfile_tests = sizeof jobfile_tests / sizeof jobfile_tests[0];
