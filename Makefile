@@ -5,7 +5,7 @@
 #   make             build/leat, optimised
 #   make demo        the example on recorded data, from a Kafka record to a queried table
 #   make test        everything that CI runs
-#   make bench       figures of this machine, side by side with their limits
+#   make bench       figures of this machine, beside their limits and (with Java) beside Kafka
 #   make check-long  the long campaigns: power cuts, kills, fuzzing
 .PHONY: all release dev crash demo test bench check-long clean packages-build packages-test
 
@@ -41,6 +41,7 @@ test: release dev crash
 
 bench: release
 	@tests/bench/run
+	@tests/bench/peers
 
 check-long: crash
 	@tests/crash/long

@@ -5,9 +5,8 @@
 //
 //   bench_client produce HOST:PORT TOPIC COUNT SIZE       records per second
 //   bench_client consume HOST:PORT TOPIC COUNT SIZE
-//   bench_client latency HOST:PORT TOPIC COUNT SIZE       one record at a time: p50 and p99 in
-//   microseconds bench_client telemetry HOST:PORT TOPIC COUNT KEYS     JSON events over KEYS keys,
-//   for the jobs
+//   bench_client latency HOST:PORT TOPIC COUNT SIZE       one record at a time: p50, p99 in µs
+//   bench_client telemetry HOST:PORT TOPIC COUNT KEYS     readings of KEYS devices, for the jobs
 //   bench_client spread HOST:PORT TOPIC COUNT KEYS        small events: each key once, then random
 //
 // Prints one number per line, "name value", which the runner reads.
@@ -172,37 +171,52 @@ static void latency(const char *brokers, const char *topic, long n, size_t size)
     rd_kafka_destroy(rk);
 }
 
-// One event of about 150 bytes; event time moves on by 1 s per 1000 events.
-static int event_text(char *out, size_t cap, uint64_t *seed, long i, unsigned keys)
+// One reading of about 150 bytes. Returns its length; the device is the record's key.
+static int reading_text(char *out, size_t cap, uint64_t *seed, unsigned device, int64_t time)
 {
     static const char *const states[] = {"ok", "ok", "ok", "warn", "fault"};
-    unsigned device = (unsigned)(bench_random(seed) % keys);
     double temp = 15 + (double)(bench_random(seed) % 2000) / 100;
     double humidity = 30 + (double)(bench_random(seed) % 5000) / 100;
+    const char *status = states[bench_random(seed) % 5];
+    unsigned seq = (unsigned)(bench_random(seed) % 1000000);
 
     return snprintf(out, cap,
                     "{\"device\":\"sensor-%07u\",\"site\":\"plant-%02u\",\"ts\":%lld,\"temp\":%.2f,"
-                    "\"hum\":%.2f,\"status\":\"%s\",\"seq\":%ld,\"rssi\":-%u}",
-                    device, device % 50, 1767225600000LL + i, temp, humidity,
-                    states[bench_random(seed) % 5], i, (unsigned)(40 + bench_random(seed) % 50));
+                    "\"hum\":%.2f,\"status\":\"%s\",\"seq\":%u,\"fw\":\"2.14.%u\",\"rssi\":-%u}",
+                    device, device % 50, (long long)time, temp, humidity, status, seq,
+                    (unsigned)(bench_random(seed) % 10), (unsigned)(40 + bench_random(seed) % 50));
 }
 
+static void enqueue_reading(rd_kafka_t *rk, const char *topic, uint64_t *seed, unsigned keys,
+                            int64_t time)
+{
+    char text[512], key[32];
+    unsigned device = (unsigned)(bench_random(seed) % keys);
+    size_t n = (size_t)reading_text(text, sizeof text, seed, device, time);
+    size_t key_n = (size_t)snprintf(key, sizeof key, "sensor-%07u", device);
+
+    while (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_n),
+                             RD_KAFKA_V_VALUE(text, n), RD_KAFKA_V_TIMESTAMP(time),
+                             RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_poll(rk, 5);
+}
+
+// The same bytes for every server: 2,000 readings per second of event time, from yesterday's
+// midnight on, so that no server's retention takes them.
 static void telemetry(const char *brokers, const char *topic, long n, unsigned keys)
 {
     rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "5");
-    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
-    uint64_t seed = 7;
-    char text[512];
+    int64_t start = ((int64_t)time(NULL) / 86400 - 1) * 86400000;
+    uint64_t seed = 77;
 
     for (long i = 0; i < n; i++) {
-        int size = event_text(text, sizeof text, &seed, i, keys);
-        enqueue(rk, t, text, (size_t)size);
+        enqueue_reading(rk, topic, &seed, keys, start + i / 2);
         if (i % 256 == 0)
             rd_kafka_poll(rk, 0);
     }
     await(rk, n);
     printf("records %ld\n", n);
-    rd_kafka_topic_destroy(t);
     rd_kafka_destroy(rk);
 }
 
