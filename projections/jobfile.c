@@ -363,10 +363,13 @@ static int take_lock(struct jobfile *jf, const char *path, struct err *e)
     return rc;
 }
 
-static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
+static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct db_image *image,
+                     struct err *e)
 {
-    struct db_options d = {
-        .mode = o->path != NULL ? DB_WRITER : DB_MEMORY, .create = true, .throwaway = o->throwaway};
+    struct db_options d = {.mode = o->path != NULL ? DB_WRITER : DB_MEMORY,
+                           .create = true,
+                           .throwaway = o->throwaway,
+                           .image = image};
     int rc = jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
 
     if (rc < 0)
@@ -387,8 +390,8 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;
 }
 
-int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,
-                 struct err *e)
+static int open_new(struct store **out, const struct plan *p, const struct jobfile_options *o,
+                    struct db_image *image, struct err *e)
 {
     struct jobfile *jf = heap_zalloc(sizeof *jf);
     int rc;
@@ -402,11 +405,38 @@ int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_
     arena_init(&jf->scratch);
     hashmap_init(&jf->positions, random_entropy_u64());
     hashmap_init(&jf->marks, random_entropy_u64());
-    rc = open_file(jf, o, e);
+    rc = open_file(jf, o, image, e);
     *out = rc == 0 ? &jf->store : NULL;
     if (rc < 0)
         jobfile_close(&jf->store);
     return rc;
+}
+
+int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,
+                 struct err *e)
+{
+    return open_new(out, p, o, NULL, e);
+}
+
+int jobfile_reopen(struct store **s, const struct plan *p, struct err *e)
+{
+    struct jobfile *was = jobfile_of(*s);
+    struct jobfile_options in_memory = {.path = NULL};
+    struct db_image image = {0};
+    struct store *opened;
+    int rc;
+
+    ASSERT(was->lock.fd < 0); // a file is opened again by its path
+    jobfile_store_ops.abort(*s);
+    rc = db_image(was->db, &image, e);
+    if (rc == 0)
+        rc = open_new(&opened, p, &in_memory, &image, e);
+    db_image_free(&image);
+    if (rc < 0)
+        return rc;
+    jobfile_close(*s);
+    *s = opened;
+    return 0;
 }
 
 void jobfile_close(struct store *s)

@@ -4,7 +4,7 @@
 #ifndef LEAT_SCRIPTS_TEST_H
 #define LEAT_SCRIPTS_TEST_H
 
-#include "runtime/engine/driver.h"
+#include "runtime/engine/chaos.h"
 #include "scripts/script.h"
 
 struct script_test_options {
@@ -13,6 +13,9 @@ struct script_test_options {
     struct driver_store_factory stores;
     const char *only;     // run tests whose name contains this; NULL: all
     int32_t n_partitions; // of every topic; 0: 1
+    bool chaos;           // a test that passes is done again in variations (engine/chaos.h)
+    enum chaos_kind only_kind;
+    int64_t only_number; // of that kind, this variation and no other; 0: all
 };
 
 struct script_test_result {
@@ -20,6 +23,9 @@ struct script_test_result {
     int line;
     bool passed;
     const char *message; // what differed, begins with FILE:LINE; NULL when passed
+    // With chaos, of a test that passes by itself: what its variations gave. A failure there is one
+    // of the test.
+    struct chaos_result chaos;
 };
 
 struct script_test_results {

@@ -141,7 +141,8 @@ static int source_fetch(struct source *s, const char *topic, int32_t partition, 
     return partition_read(p, offset, stable_end(p), bytes_max, out, next, e);
 }
 
-static const struct source_ops embedded_source_ops = {source_topic, source_bounds, source_fetch};
+static const struct source_ops embedded_source_ops = {
+    .topic = source_topic, .bounds = source_bounds, .fetch = source_fetch};
 
 // --- publisher ---
 

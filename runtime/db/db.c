@@ -249,6 +249,35 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
     return err_wrap(e, db_error(db, rc, e), "%s", path);
 }
 
+// Before the guard is up: SQLite attaches the image to do this.
+static int load_image(struct db *db, struct db_image *i, struct err *e)
+{
+    unsigned flags = SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE;
+    void *p = i->p;
+    int rc;
+
+    ASSERT(db->mode == DB_MEMORY);
+    i->p = NULL; // SQLite's, even if this fails
+    rc = sqlite3_deserialize(db->h, "main", p, i->n, i->n, flags);
+    return rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+}
+
+int db_image(struct db *db, struct db_image *out, struct err *e)
+{
+    sqlite3_int64 n = 0;
+
+    ASSERT(!db_in_transaction(db));
+    out->p = sqlite3_serialize(db->h, "main", &n, 0);
+    out->n = n;
+    return out->p != NULL ? 0 : err_set(e, LEAT_ENOMEM, "no memory for a copy of the database");
+}
+
+void db_image_free(struct db_image *i)
+{
+    sqlite3_free(i->p);
+    i->p = NULL;
+}
+
 static int configure(struct db *db, const char *path, const struct db_options *o, struct err *e)
 {
     int rc = set_common(db, o, e);
@@ -283,6 +312,8 @@ int db_open(struct db **out, const char *path, const struct db_options *o, struc
         rc = db_vfs_new(&db->vfs, e);
     if (rc == 0)
         rc = open_handle(db, path, o, e);
+    if (rc == 0 && o->image != NULL)
+        rc = load_image(db, o->image, e);
     if (rc == 0) {
         rc = configure(db, path, o, &cause);
         // A lowered pragma already names its file.

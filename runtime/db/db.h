@@ -35,6 +35,13 @@ struct db_options {
     int64_t cache_bytes;      // page cache; 0 = DB_CACHE_BYTES
     int busy_ms;              // how long to wait for a lock; 0 = DB_BUSY_MS
     struct clock *clock;      // for deadlines; NULL = the machine's
+    struct db_image *image;   // memory: what the database holds; the connection takes the bytes
+};
+
+// A database as bytes, as a file would hold them.
+struct db_image {
+    void *p;
+    int64_t n;
 };
 
 #define DB_CACHE_BYTES (INT64_C(64) * 1024 * 1024)
@@ -47,6 +54,9 @@ int db_open(struct db **out, const char *path, const struct db_options *o,
             struct err *e) LEAT_CHECKED;
 // Rolls back what is open; all statements must have been freed. NULL is fine.
 void db_close(struct db *db);
+// What is committed; no transaction may be open.
+int db_image(struct db *db, struct db_image *out, struct err *e) LEAT_CHECKED;
+void db_image_free(struct db_image *i);
 // For projections, which may speak SQLite themselves.
 struct sqlite3 *db_handle(struct db *db);
 

@@ -4,10 +4,15 @@
 // the driver's. Nothing sleeps: driver_run turns the job until nothing moves, and driver_advance
 // jumps from one instant at which the job wants to be called to the next, so that idle partitions,
 // retries, ticks and windows fire in the order and at the times they would live.
+//
+// A crash is the end of the job and the store as objects: what was committed is opened again, at
+// once and at the same time of the clock, and the run goes on.
 #include "runtime/engine/driver.h"
 
 #include "runtime/base/heap.h"
+#include "runtime/engine/crash_points.h"
 #include "runtime/engine/driver_log.h"
+#include "runtime/engine/job_parts.h"
 
 enum { TURNS_MAX = 1000000 }; // without coming to rest: a job that feeds itself
 
@@ -27,7 +32,17 @@ struct driver {
     bool batching;
     struct driver_open_batch *open; // while batching
     size_t n_open;
+    struct crash_points points;
+    struct input_drained *drained; // of the job that crashed
+    int n_drained;
 };
+
+static bool ends_step(void *arg, int64_t records)
+{
+    const struct driver *d = arg;
+
+    return d->config.cut_each || d->points.records + records == d->config.cut_at;
+}
 
 static int open_job(struct driver *d, struct err *e)
 {
@@ -40,9 +55,22 @@ static int open_job(struct driver *d, struct err *e)
                            .gap_ms = -1,
                            .cache_bytes = d->config.cache_bytes,
                            .step_bytes = d->config.step_bytes,
-                           .inputs_may_grow = true};
+                           .inputs_may_grow = true,
+                           .drained = d->drained,
+                           .n_drained = d->n_drained,
+                           .ends_step = ends_step,
+                           .ends_step_arg = d};
 
     return job_open(&d->job, &c, e);
+}
+
+static void name_sources(struct driver *d)
+{
+    const struct plan *p = d->config.plan;
+
+    for (int i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i].kind == NODE_SOURCE)
+            (void)driver_log_topic(&d->log, p->nodes[i].source.topic, 0);
 }
 
 int driver_open(struct driver **out, const struct driver_config *c, struct err *e)
@@ -53,12 +81,14 @@ int driver_open(struct driver **out, const struct driver_config *c, struct err *
     d->config = *c;
     driver_log_init(&d->log, c->n_partitions);
     clock_fake_init(&d->clock, c->start_ms);
-    for (int i = 0; i < c->plan->n_nodes; i++)
-        if (c->plan->nodes[i].kind == NODE_SOURCE)
-            (void)driver_log_topic(&d->log, c->plan->nodes[i].source.topic, 0);
+    d->points.at = c->crash_at;
+    name_sources(d);
     rc = c->stores.open(c->stores.arg, c->plan, &d->store, e);
-    if (rc == 0)
+    if (rc == 0) {
+        crash_points_store(&d->points, d->store);
+        crash_points_publisher(&d->points, &d->log.publisher);
         rc = open_job(d, e);
+    }
     if (rc != 0) {
         driver_close(d);
         d = NULL;
@@ -81,10 +111,14 @@ void driver_close(struct driver *d)
     if (d == NULL)
         return;
     job_close(d->job);
-    if (d->store != NULL)
+    if (d->store != NULL) {
+        crash_points_leave(&d->points, d->store);
         d->config.stores.close(d->config.stores.arg, d->store);
+    }
     forget_open(d);
     driver_log_deinit(&d->log);
+    crash_points_deinit(&d->points);
+    heap_free(d->drained);
     heap_free(d);
 }
 
@@ -144,12 +178,51 @@ int driver_send(struct driver *d, const char *topic, const struct driver_record 
     return d->batching ? 0 : driver_batch_end(d, e);
 }
 
+// Closes the store as the end of a process would and opens what is in it for this plan.
+static int reopen_store(struct driver *d, const struct plan *p, struct err *e)
+{
+    const struct driver_store_factory *f = &d->config.stores;
+    int rc;
+
+    if (f->reopen == NULL)
+        return 0;
+    crash_points_leave(&d->points, d->store);
+    rc = f->reopen(f->arg, p, &d->store, e);
+    crash_points_store(&d->points, d->store);
+    return rc;
+}
+
+static int reopen(struct driver *d, struct err *e)
+{
+    int rc;
+
+    job_close(d->job);
+    d->job = NULL;
+    rc = reopen_store(d, d->config.plan, e);
+    return rc == 0 ? open_job(d, e) : rc;
+}
+
+static int resurrect(struct driver *d, struct err *e)
+{
+    const struct inputs *in = &d->job->in;
+
+    d->drained = heap_realloc(d->drained, (size_t)in->n_parts * sizeof *d->drained + 1);
+    d->n_drained = in->n_parts;
+    inputs_drained(in, d->drained);
+    crash_points_revive(&d->points);
+    return reopen(d, e);
+}
+
 int driver_run(struct driver *d, struct err *e)
 {
     for (int i = 0; i < TURNS_MAX; i++) {
         struct job_turn t;
         int rc = job_turn(d->job, driver_now(d), &t, e);
 
+        if (d->points.dead) {
+            rc = resurrect(d, e);
+            t.worked = true;
+        }
         if (rc != 0)
             return rc;
         d->wait_ms = t.wait_ms;
@@ -178,9 +251,37 @@ int driver_advance(struct driver *d, int64_t ms, struct err *e)
 
 int driver_restart(struct driver *d, struct err *e)
 {
+    d->n_drained = 0; // a pause: idle clocks start over
+    return reopen(d, e);
+}
+
+int driver_upgrade(struct driver *d, const struct plan *p, struct err *e)
+{
+    struct err again;
+    int rc;
+
     job_close(d->job);
     d->job = NULL;
-    return open_job(d, e);
+    rc = reopen_store(d, p, e);
+    if (rc == 0) {
+        d->config.plan = p;
+        name_sources(d);
+    }
+    d->n_drained = 0;
+    if (rc == 0)
+        return open_job(d, e);
+    (void)open_job(d, &again); // the version before, as it was: it has been opened once
+    return rc;
+}
+
+const struct plan *driver_plan(const struct driver *d)
+{
+    return d->config.plan;
+}
+
+const struct crash_points *driver_points(const struct driver *d)
+{
+    return &d->points;
 }
 
 size_t driver_take(struct driver *d, const char *topic, const struct batch_record **records)

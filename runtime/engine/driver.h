@@ -8,14 +8,17 @@
 
 #include "runtime/engine/job.h"
 
+struct crash_points;
 struct driver;
 struct driver_log;
 
-// Makes an empty store for the plan (a fresh in-memory job file), and closes it. Reopening the same
-// store after driver_restart keeps its contents: `keep` is the store to reopen, or NULL.
+// Makes an empty store for the plan (a fresh in-memory job file), and closes it.
 struct driver_store_factory {
     int (*open)(void *arg, const struct plan *p, struct store **out, struct err *e);
     void (*close)(void *arg, struct store *s);
+    // Opens what is committed in *s for this plan, as a program that starts does, and puts it in
+    // the place of *s, which is closed. After a failure *s is as it was. NULL: stores are kept.
+    int (*reopen)(void *arg, const struct plan *p, struct store **s, struct err *e);
     void *arg;
 };
 
@@ -26,6 +29,9 @@ struct driver_config {
     int64_t start_ms;     // the clock; tests of users start at 2026-01-01T00:00Z
     int32_t n_partitions; // of every topic, at least 1; grows when a send names a higher one
     size_t cache_bytes, step_bytes; // as in job_config
+    int64_t crash_at;     // the job dies at this crash point and is started again; 0: it does not
+    int64_t cut_at;       // a step ends behind this record, from 1; 0: nowhere
+    bool cut_each;        // ... behind every record
 };
 
 struct driver_record {
@@ -53,6 +59,9 @@ int driver_run(struct driver *d, struct err *e) LEAT_CHECKED;
 int driver_advance(struct driver *d, int64_t ms, struct err *e) LEAT_CHECKED;
 // Closes and reopens the job on the same store, as a restart does.
 int driver_restart(struct driver *d, struct err *e) LEAT_CHECKED;
+// The same with another version of the job; it must outlive the driver. When it cannot take over
+// what is stored, the error is returned and the job goes on as it was.
+int driver_upgrade(struct driver *d, const struct plan *p, struct err *e) LEAT_CHECKED;
 
 // Between these, everything sent to one topic partition is one batch.
 void driver_batch_begin(struct driver *d);
@@ -64,5 +73,8 @@ size_t driver_take(struct driver *d, const char *topic, const struct batch_recor
 struct driver_log *driver_topics(struct driver *d);
 struct store *driver_store(struct driver *d);
 struct job *driver_job(struct driver *d);
+const struct plan *driver_plan(const struct driver *d);
+// What has been counted so far: for choosing where to crash and where to cut.
+const struct crash_points *driver_points(const struct driver *d);
 
 #endif

@@ -110,15 +110,16 @@ int64_t driver_log_append(struct driver_topic *t, int32_t partition, struct byte
     return p->batches[p->n++].first;
 }
 
-size_t driver_log_take(struct driver_log *l, const char *topic, const struct batch_record **out)
+size_t driver_log_read(struct driver_log *l, const char *topic, size_t *from,
+                       const struct batch_record **out)
 {
     struct driver_topic *t = driver_log_find(l, topic);
     struct batch_record *all = NULL;
     size_t n = 0, cap = 0;
 
     arena_reset(&l->arena);
-    for (; t != NULL && t->taken < t->n_published; t->taken++) {
-        struct driver_taken *at = &t->published[t->taken];
+    for (; t != NULL && *from < t->n_published; (*from)++) {
+        struct driver_taken *at = &t->published[*from];
         struct batch_iter it;
         struct batch_record r;
         int rc = batch_iter_init(&it, t->parts[at->partition].batches[at->batch].bytes,
@@ -140,6 +141,14 @@ size_t driver_log_take(struct driver_log *l, const char *topic, const struct bat
     }
     *out = all;
     return n;
+}
+
+size_t driver_log_take(struct driver_log *l, const char *topic, const struct batch_record **out)
+{
+    struct driver_topic *t = driver_log_find(l, topic);
+    size_t none = 0;
+
+    return driver_log_read(l, topic, t != NULL ? &t->taken : &none, out);
 }
 
 // --- source ---
@@ -202,8 +211,18 @@ static int source_fetch(struct source *s, const char *topic, int32_t partition, 
     return 0;
 }
 
-static const struct source_ops source_ops = {
-    .topic = source_topic, .bounds = source_bounds, .fetch = source_fetch};
+static bool source_coming(struct source *s, const char *topic, int32_t partition)
+{
+    struct driver_log *l = container_of(s, struct driver_log, source);
+    const struct driver_partition *p = partition_of(l, topic, partition);
+
+    return p != NULL && p->coming;
+}
+
+static const struct source_ops source_ops = {.topic = source_topic,
+                                             .bounds = source_bounds,
+                                             .fetch = source_fetch,
+                                             .coming = source_coming};
 
 // --- publisher ---
 

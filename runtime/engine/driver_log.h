@@ -18,6 +18,7 @@ struct driver_partition {
     struct driver_batch *batches;
     size_t n, cap;
     int64_t end;
+    bool coming; // more is on its way: not idle
 };
 
 struct driver_topic {
@@ -62,6 +63,11 @@ void driver_log_delete(struct driver_log *l, const char *name);
 // Appends a finished batch; offset of its first record.
 int64_t driver_log_append(struct driver_topic *t, int32_t partition, struct bytes batch,
                           bool published);
+// What the job published to the topic, in order of publishing, from the *from-th batch on, which
+// then is the one behind it. Memory is the log's until the next call.
+size_t driver_log_read(struct driver_log *l, const char *topic, size_t *from,
+                       const struct batch_record **out);
+// The same from where the last take ended.
 size_t driver_log_take(struct driver_log *l, const char *topic, const struct batch_record **out);
 
 #endif

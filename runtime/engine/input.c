@@ -206,7 +206,20 @@ static int place_parts(struct inputs *in, struct err *e)
         rc = start_new(in, &in->parts[i], has_offsets(in, in->parts[i].source), e);
     for (int i = 0; i < in->n_sources && rc == 0; i++)
         watermark_loaded(&in->sources[i].wm);
+    for (int i = 0; i < in->n_drained && rc == 0; i++) {
+        const struct input_drained *d = &in->drained[i];
+        if (d->partition < in->sources[d->source].wm.n)
+            in->sources[d->source].wm.parts[d->partition].drained_since = d->since;
+    }
     return rc;
+}
+
+void inputs_drained(const struct inputs *in, struct input_drained *out)
+{
+    for (int i = 0; i < in->n_parts; i++)
+        out[i] = (struct input_drained){.source = in->parts[i].source,
+                                        .partition = in->parts[i].partition,
+                                        .since = wm_of(in, &in->parts[i])->drained_since};
 }
 
 int inputs_open(struct inputs *in, struct err *e)
@@ -519,11 +532,23 @@ int inputs_advance(struct inputs *in, struct input_part *p, int64_t now, struct 
     return rc;
 }
 
+// A partition is idle when nothing is coming, not when what is coming cannot be read yet.
+static bool comes(const struct inputs *in, const struct input_part *p)
+{
+    const struct source_ops *ops = in->source->ops;
+
+    return ops->coming != NULL && ops->coming(in->source, topic_of(in, p), p->partition);
+}
+
 void inputs_clock(struct inputs *in, int64_t now)
 {
     for (int i = 0; i < in->n_parts; i++) {
         struct input_part *p = &in->parts[i];
-        in->sources[p->source].drained[p->partition] = !p->has_head && p->next >= p->stable;
+        bool coming = comes(in, p);
+        in->sources[p->source].drained[p->partition] =
+            !p->has_head && p->next >= p->stable && !coming;
+        if (coming)
+            wm_of(in, p)->idle = false;
     }
     for (int i = 0; i < in->n_sources; i++)
         (void)watermark_clock(&in->sources[i].wm, in->sources[i].drained, now);

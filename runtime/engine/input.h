@@ -50,6 +50,13 @@ struct input_source {
     bool *drained;       // by partition
 };
 
+// Since when a partition has been drained, of a job that goes on in another's place at once.
+struct input_drained {
+    int source;
+    int32_t partition;
+    int64_t since;
+};
+
 struct inputs {
     const struct plan *plan;
     struct source *source;
@@ -62,6 +69,8 @@ struct inputs {
     size_t fetch_bytes;
     bool keyed;         // order per key matters: partitions must not appear
     bool may_grow;      // but a test's may
+    const struct input_drained *drained; // what is known already, or none
+    int n_drained;
     int64_t records;    // read since open
     char moved_by[128]; // the record that moved a watermark last
 };
@@ -96,6 +105,9 @@ int input_decode(const struct input_source *s, const struct input_raw *raw, stru
 void inputs_clock(struct inputs *in, int64_t now);
 bool inputs_waiting(const struct inputs *in); // something can be read
 int64_t inputs_lag(const struct inputs *in);
+
+// Copies since when each partition has been drained; `out` has room for n_parts.
+void inputs_drained(const struct inputs *in, struct input_drained *out);
 
 // Offsets that changed since the last commit; `out` has room for n_parts.
 size_t inputs_offsets(const struct inputs *in, struct store_offset *out);

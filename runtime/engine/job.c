@@ -53,6 +53,8 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
     j->scratch = heap_zalloc(n * sizeof *j->scratch);
     inputs_init(&j->in, c->plan, c->source, c->store);
     j->in.may_grow = c->inputs_may_grow;
+    j->in.drained = c->drained;
+    j->in.n_drained = c->n_drained;
     parking_init(&j->parking, c->plan, c->store, &j->run);
     relay_init(&j->relay, c->store, c->publisher);
     find_ticks(j);

@@ -16,6 +16,7 @@
 #include "runtime/engine/store.h"
 
 struct job;
+struct input_drained;
 
 struct job_config {
     const struct plan *plan; // finished; must outlive the job
@@ -28,6 +29,12 @@ struct job_config {
     bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
     // Bytes of state in memory between steps, and in one. 0: JOB_CACHE_BYTES, JOB_STEP_BYTES.
     size_t cache_bytes, step_bytes;
+    // Tests: a job that takes another's place at once keeps its idle clocks. Until it is ready.
+    const struct input_drained *drained;
+    int n_drained;
+    // Tests: asked behind each record, whether the step ends there; `records` of it so far.
+    bool (*ends_step)(void *arg, int64_t records);
+    void *ends_step_arg;
 };
 
 enum job_state {

@@ -191,6 +191,13 @@ static void be_careful(struct job *j)
         j->careful_left--;
 }
 
+static bool cut_here(const struct job *j)
+{
+    const struct job_config *c = &j->config;
+
+    return c->ends_step != NULL && c->ends_step(c->ends_step_arg, j->step_records);
+}
+
 static int records(struct job *j, struct err *e)
 {
     struct input_part *p;
@@ -206,6 +213,8 @@ static int records(struct job *j, struct err *e)
         rc = inputs_advance(&j->in, p, j->now, e);
         if (rc <= 0)
             return rc; // more is there but not here: the order of what follows is not known
+        if (cut_here(j))
+            return 0;
     }
     return 0;
 }

@@ -27,6 +27,9 @@ struct source_ops {
     // the job stops.
     int (*fetch)(struct source *s, const char *topic, int32_t partition, int64_t offset,
                  size_t bytes_max, struct buf *out, int64_t *next, struct err *e);
+    // Whether more is known to come behind `stable`, as from an open transaction: such a partition
+    // is not idle, however long it takes. NULL: never.
+    bool (*coming)(struct source *s, const char *topic, int32_t partition);
 };
 
 struct source {

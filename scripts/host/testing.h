@@ -6,6 +6,7 @@
 
 #include "scripts/host/script_host.h"
 #include "scripts/test.h"
+#include "runtime/engine/acts.h"
 
 #define TEST_START_MS INT64_C(1767225600000) // 2026-01-01T00:00:00Z
 
@@ -13,6 +14,7 @@ struct testing {
     struct driver *driver;
     const struct plan *plan; // of the job under test, in a state of its own
     struct arena arena;      // values and messages, as long as the test
+    struct acts acts;        // what it has done so far; their bytes are in the arena
     bool batching;
     bool stopped; // the job has stopped; t:stopped has not asked yet
     char why[ERR_TEXT_MAX];
@@ -22,6 +24,17 @@ struct testing {
 // The metatable of `t`, into KEY_TEST_META (test_words.c).
 void test_words_open(lua_State *L);
 void test_words_push(lua_State *L, struct testing *t); // pushes `t`
+
+// The test behind `t`, the first argument of a word.
+struct testing *test_of(lua_State *L);
+// Ends the test: "FILE:LINE: what: difference".
+_Noreturn void test_fails(lua_State *L, struct testing *t, const char *what,
+                          const char *difference);
+// Ends it if the job has stopped and nobody asked for that.
+void test_runs(lua_State *L, struct testing *t);
+void test_note(struct testing *t, const struct act *a);
+
+extern const luaL_Reg test_expectations[]; // test_expect.c
 
 // --- test_match.c ---
 

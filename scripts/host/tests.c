@@ -83,6 +83,28 @@ static const char *verdict(struct testing *t, int rc, const struct err *e, const
     return arena_printf(&t->arena, "%s:%d: the job has stopped: %s", file, line, t->why);
 }
 
+// The test has passed: again, in variations.
+static void vary(const struct testing *t, const struct script_test_options *o,
+                 const struct driver_config *driver, struct script_test_results *out,
+                 struct script_test_result *result)
+{
+    struct chaos_config c = {.driver = *driver,
+                             .acts = &t->acts,
+                             .test_file = o->script.file,
+                             .only_kind = o->only_kind,
+                             .only = o->only_number};
+    struct err e = {0};
+    int rc = chaos_run(&c, &result->chaos, &out->arena, &e);
+
+    if (rc != 0)
+        result->message = arena_printf(&out->arena, "%s:%d: in a variation: %s", o->script.file,
+                                       result->line, e.text);
+    else if (result->chaos.n_failures > 0)
+        result->message = arena_printf(&out->arena, "%s:%d: %s", o->script.file, result->line,
+                                       result->chaos.failures[0].what);
+    result->passed = result->message == NULL;
+}
+
 static void run_one(const struct script_test_options *o, const struct plan *plan, int index,
                     struct script_test_results *out, struct script_test_result *result)
 {
@@ -112,6 +134,9 @@ static void run_one(const struct script_test_options *o, const struct plan *plan
     result->message = message != NULL ? arena_strdup(&out->arena, message) : NULL;
     if (t.driver != NULL)
         driver_close(t.driver);
+    if (result->passed && o->chaos)
+        vary(&t, o, &c, out, result);
+    acts_deinit(&t.acts);
     script_free(s);
     arena_deinit(&t.arena);
 }

@@ -24,13 +24,19 @@ static void close_store(void *arg, struct store *s)
     jobfile_close(s);
 }
 
+static int reopen_store(void *arg, const struct plan *p, struct store **s, struct err *e)
+{
+    (void)arg;
+    return jobfile_reopen(s, p, e);
+}
+
 static int run_job_tests(const char *file, const char *text, struct script_test_results *r,
                          struct err *e)
 {
     struct script_test_options o = {
         .script = {.file = file, .text = bytes_str(text)},
         .operators = operator_types(),
-        .stores = {.open = open_store, .close = close_store},
+        .stores = {.open = open_store, .close = close_store, .reopen = reopen_store},
     };
 
     if (text == NULL)
