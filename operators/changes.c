@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // changes: each change of a row of a table, or of an aggregate, as a record: the value is the row
-// after it (nil when it was deleted), $old the row before. The engine hands over those of tables,
-// an aggregate its own; without options they go on as they come.
+// after it (nil when it was deleted), $old the row before. The engine hands over those of tables
+// (what went by time as a record of its own), an aggregate its own; without options they go on as
+// they come.
 //
 // With {latest} they wait for the end of the step: the changes of one key become one, from the row
 // as it was at the last commit to the row as it is now, and go out in key order. A row that is as
@@ -66,9 +67,37 @@ static int keep(struct changes *c, const struct event *ev, struct err *e)
     return 0;
 }
 
+// What went by time comes as one value, {old, row}.
+static int split(struct operator *o, const struct event *ev, struct event *out, struct view *old,
+                 struct err *e)
+{
+    struct arena *a = run_arena(o->run);
+    struct value before, row;
+    int rc = value_member(&ev->view.root, BYTES_LIT("old"), a, &before, e);
+
+    if (rc == 0)
+        rc = value_member(&ev->view.root, BYTES_LIT("row"), a, &row, e);
+    if (rc < 0)
+        return rc;
+    *out = *ev;
+    view_of(&out->view, NULL, row, a);
+    view_of(old, NULL, before, a);
+    out->old = old;
+    return 0;
+}
+
 static int changes_process(struct operator *o, struct event *ev, int input, struct err *e)
 {
-    (void)input;
+    struct event told;
+    struct view old;
+    int rc;
+
+    if (input == INPUT_SELF) {
+        rc = split(o, ev, &told, &old, e);
+        if (rc < 0)
+            return rc;
+        ev = &told;
+    }
     if (o->node->changes.latest)
         return keep((struct changes *)o, ev, e);
     return operator_emit(o, OUT_MAIN, ev, e);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Changes of the rows of watched tables, in the order in which they were made, whatever made them:
-// verbs, free SQL, foreign key actions. SQLite's preupdate hook tells of each before it is done,
-// with the row as it was and as it will be.
+// verbs, free SQL, foreign key actions. The hook tells of each before it is done, with the row as
+// it was and as it will be.
 //
 // A queue per job file, taken by the engine before the record ends. What is rolled back leaves the
 // queue: with the savepoint all of it, with a single statement that failed (and whose error the job
@@ -15,6 +15,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "projections/hook.h"
 #include "runtime/base/heap.h"
 
 struct change {
@@ -23,7 +24,6 @@ struct change {
 };
 
 struct changes {
-    bool *watched; // by table
     struct change *queue;
     size_t first, n, cap;
     struct arena arena; // of what is in the queue
@@ -114,7 +114,7 @@ static struct change *queue_push(struct changes *ch)
     return &ch->queue[ch->n++];
 }
 
-static void note(struct jobfile *jf, sqlite3 *h, int op, int table)
+void changes_note(struct jobfile *jf, sqlite3 *h, int op, int table)
 {
     struct changes *ch = jf->changes;
     const struct jobtable *t = &jf->ddl.tables[table];
@@ -131,19 +131,6 @@ static void note(struct jobfile *jf, sqlite3 *h, int op, int table)
         *queue_push(ch) = c;
 }
 
-static void before_update(void *arg, sqlite3 *h, int op, const char *db, const char *name,
-                          sqlite3_int64 from, sqlite3_int64 to)
-{
-    struct jobfile *jf = arg;
-
-    (void)from, (void)to;
-    if (strcmp(db, "main") != 0)
-        return;
-    for (int i = 0; i < jf->ddl.n_tables; i++)
-        if (jf->changes->watched[i] && strcmp(jf->ddl.tables[i].name, name) == 0)
-            note(jf, h, op, i);
-}
-
 int changes_watch(struct tables *tables, int table, struct err *e)
 {
     struct jobfile *jf = container_of(tables, struct jobfile, tables);
@@ -157,11 +144,9 @@ int changes_watch(struct tables *tables, int table, struct err *e)
                            t->name, t->columns[i].name);
     if (jf->changes == NULL) {
         jf->changes = heap_zalloc(sizeof *jf->changes);
-        jf->changes->watched = heap_zalloc((size_t)jf->ddl.n_tables * sizeof(bool));
         arena_init(&jf->changes->arena);
-        (void)sqlite3_preupdate_hook(db_handle(jf->db), before_update, jf);
     }
-    jf->changes->watched[table] = true;
+    hook_watch(jf, table, HOOK_CHANGES);
     return 0;
 }
 
@@ -227,9 +212,7 @@ void changes_unload(struct jobfile *jf)
 {
     if (jf->changes == NULL)
         return;
-    (void)sqlite3_preupdate_hook(db_handle(jf->db), NULL, NULL);
     arena_deinit(&jf->changes->arena);
-    heap_free(jf->changes->watched);
     heap_free(jf->changes->queue);
     heap_free(jf->changes);
     jf->changes = NULL;

@@ -6,9 +6,13 @@
 
 #include "projections/jobfile_internal.h"
 
+struct sqlite3;
+
 int changes_watch(struct tables *tables, int table, struct err *e) LEAT_CHECKED;
 int changes_next(struct tables *tables, struct arena *a, struct table_change *out,
                  struct err *e) LEAT_CHECKED;
+// For the hook: the row that sqlite is about to insert, update or delete (op: SQLite's).
+void changes_note(struct jobfile *jf, struct sqlite3 *h, int op, int table);
 // Where the queue ends; and back there, when the statement behind it has failed.
 size_t changes_mark(const struct jobfile *jf);
 void changes_undo(struct jobfile *jf, size_t mark);

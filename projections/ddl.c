@@ -19,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "projections/retention.h"
 #include "projections/sql_text.h"
 
 struct tokens {
@@ -369,8 +370,6 @@ static int build_table(struct db *db, struct draft *d, struct jobtable *out, str
     if (strncasecmp(d->plan->name, "_leat", 5) == 0 ||
         strncasecmp(d->plan->name, "sqlite_", 7) == 0)
         return err_set(e, LEAT_ELOAD, "names that begin with _leat or sqlite_ are taken");
-    if (d->plan->ttl != NULL)
-        return err_set(e, LEAT_EUNSUPPORTED, "ttl is not supported yet: leave the option out");
     if (d->plan->history != NULL)
         return err_set(e, LEAT_EUNSUPPORTED, "history is not supported yet: leave the option out");
     out->create = create_text(d, bare);
@@ -402,6 +401,7 @@ static int fk_row(struct db_stmt *s, struct jobtable *t, struct arena *a)
     if (n == 0) {
         fk = &t->fks[t->n_fks++];
         fk->parent = (const char *)arena_copy(a, db_column_text(s, 2)).p;
+        fk->on_delete = (const char *)arena_copy(a, db_column_text(s, 6)).p;
         fk->n = cap;
         fk->from = arena_zalloc(a, (size_t)cap * sizeof *fk->from);
         fk->to = arena_zalloc(a, (size_t)cap * sizeof *fk->to);
@@ -418,8 +418,8 @@ static int read_foreign_keys(struct db *db, struct jobtable *t, struct arena *a,
     struct db_stmt *s;
     int rc =
         db_prepare(db,
-                   "SELECT id, seq, \"table\", \"from\", \"to\", count(*) OVER (PARTITION BY id)"
-                   " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+                   "SELECT id, seq, \"table\", \"from\", \"to\", count(*) OVER (PARTITION BY id),"
+                   " on_delete FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
                    &s, e);
 
     if (rc < 0)
@@ -591,10 +591,35 @@ static int build_tables(struct db *db, const struct plan *p, struct arena *a, st
     return 0;
 }
 
+// What a ttl looks for must be found without reading the table.
+static int build_ttl_index(struct db *db, const struct jobtable *t, struct arena *a,
+                           struct ddl *out, struct err *e)
+{
+    struct jobindex *x = &out->indexes[out->n_indexes];
+    struct buf sql = BUF_EMPTY;
+    bool has = true;
+    int rc = t->ttl_column != NULL ? retention_has_index(db, t, &has, e) : 0;
+
+    if (rc < 0 || has)
+        return rc;
+    x->name = arena_printf(a, "_leat_index_%s_ttl", t->name);
+    buf_append_str(&sql, "CREATE INDEX ");
+    sql_append_name(&sql, x->name);
+    buf_append_str(&sql, " ON ");
+    sql_append_name(&sql, t->name);
+    buf_append_str(&sql, " (");
+    sql_append_name(&sql, t->ttl_column->name);
+    buf_append_str(&sql, ")");
+    x->create = arena_strdup(a, buf_cstr(&sql));
+    buf_deinit(&sql);
+    out->n_indexes++;
+    return make(db, x->name, x->create, e);
+}
+
 static int build_indexes(struct db *db, const struct plan *p, struct arena *a, struct ddl *out,
                          struct err *e)
 {
-    int n = 0, rc;
+    int n = p->n_tables, rc; // one of ours each
 
     for (int i = 0; i < p->n_tables; i++)
         n += p->tables[i].n_indexes;
@@ -606,6 +631,9 @@ static int build_indexes(struct db *db, const struct plan *p, struct arena *a, s
             if (rc < 0)
                 return blame(p, t->indexes[j].line, "index of table", t->name, rc, e);
         }
+        rc = build_ttl_index(db, &out->tables[i], a, out, e);
+        if (rc < 0)
+            return blame(p, t->line, "ttl of table", t->name, rc, e);
     }
     return 0;
 }
@@ -617,6 +645,8 @@ int ddl_build(struct db *scratch, const struct plan *p, struct arena *a, struct 
 
     *out = (struct ddl){0};
     rc = build_tables(scratch, p, a, out, e);
+    if (rc == 0)
+        rc = retention_read(p, out, e);
     if (rc == 0)
         rc = build_indexes(scratch, p, a, out, e);
     out->views = arena_zalloc(a, (size_t)(p->n_views + 1) * sizeof *out->views);

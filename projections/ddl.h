@@ -15,7 +15,11 @@ struct foreign_key {
     const char *parent;
     int n;
     const char **from, **to; // to[i] NULL: the parent's primary key
+    const char *on_delete;   // "CASCADE", "SET NULL", "NO ACTION"...
 };
+
+// What time does to the rows of a table: by its ttl, or with those of a parent that has one.
+enum by_time { BY_TIME_NOTHING, BY_TIME_CHANGED, BY_TIME_GONE };
 
 struct jobtable {
     const char *name;
@@ -29,6 +33,9 @@ struct jobtable {
     const char **pk_names;
     struct foreign_key *fks;
     int n_fks;
+    const struct column *ttl_column; // rows go when W > column + ttl; NULL: they stay
+    int64_t ttl_ms;
+    enum by_time by_time;
 };
 
 struct jobindex {

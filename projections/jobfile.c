@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 
 #include "projections/changes.h"
+#include "projections/expire.h"
+#include "projections/hook.h"
 #include "projections/jobfile_internal.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
@@ -387,6 +389,8 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     rc = set_up(jf, o, e);
     if (rc == 0)
         rc = load(jf, e);
+    if (rc == 0)
+        expire_load(jf);
     return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;
 }
 
@@ -449,7 +453,9 @@ void jobfile_close(struct store *s)
     if (jf->db != NULL)
         jobfile_store_ops.abort(s);
     rows_unload(jf);
+    expire_unload(jf);
     changes_unload(jf);
+    hook_unload(jf);
     states_unload(jf);
     for (int i = 0; i < JF_N; i++)
         db_stmt_free(jf->own[i]);

@@ -130,7 +130,9 @@ struct jobfile {
 
     struct err broken;            // code != 0: the reason why no further step is possible
     struct rows *rows;            // rows.c
+    uint8_t *watched;             // hook.c: by table, what wants to know of its rows; NULL: nobody
     struct changes *changes;      // changes.c; NULL: nothing is watched
+    struct expiry *expiry;        // expire.c; NULL: no table keeps time
     struct opstates *states_open; // state.c
 };
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "projections/changes.h"
+#include "projections/expire.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
@@ -599,4 +600,7 @@ const struct tables_ops jobfile_tables_ops = {
     .primary_key = rows_primary_key,
     .watch = changes_watch,
     .next_change = changes_next,
+    .due = expire_due,
+    .expire = expire_rows,
+    .expires = expire_may,
 };

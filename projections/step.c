@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "projections/changes.h"
-#include "projections/jobfile_internal.h"
+#include "projections/expire.h"
 #include "runtime/base/failpoint.h"
 #include "runtime/base/limits.h"
 
@@ -72,6 +72,7 @@ static void step_abort(struct store *s)
     if (!jf->in_step)
         return;
     outbox_aborted(jf);
+    expire_forget(jf);
     jf->counts = jf->committed;
     forget_step(jf);
 }

@@ -74,6 +74,11 @@
 #define STEP_RECORDS_MAX 100000       // one commit takes at most this many records,
 #define STEP_OUTPUT_BYTES_MAX (32 * 1024 * 1024)
 #define STEP_MS_MAX 100           // or this long
+#if LEAT_TESTING
+#define EXPIRE_ROWS_MAX 5
+#else
+#define EXPIRE_ROWS_MAX 500 // rows past their ttl deleted by one commit: the rest and records wait
+#endif
 #define STEP_GAP_MS_MIN 2         // a drained input does not commit more often than this
 #define RECORD_OUTPUTS_MAX 100000 // rows and records one input record may cause: class budget
 #define AGG_TOP_MAX 1000 // top(n, ...): refused at load

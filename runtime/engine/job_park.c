@@ -6,6 +6,7 @@
 //   born at a closing window  at the operator that made it: "ID/final"
 //   a tick                   at its clock
 //   a timer                   at the operator that set it: "ID/timer"; the value is its name
+//   a row that went by time   at the changes() that tell of it: "ID/expired", with {old, row}
 //
 // What is born inside the job has no bytes of its own: its value is kept as JSON and its key as
 // MessagePack, which keeps the parts of a composite key apart.
@@ -16,6 +17,7 @@
 
 #define FINAL_SUFFIX "/final"
 #define TIMER_SUFFIX "/timer"
+#define EXPIRED_SUFFIX "/expired"
 
 // Parks, or says that the job stops here.
 static int park(struct job *j, const struct parking_record *rec, int class, const char *message,
@@ -82,6 +84,19 @@ static int move_watermark(struct job *j, struct input_part *p, struct err *e)
     return rc;
 }
 
+int job_catch_up(struct job *j, struct err *e)
+{
+    int rc = 0;
+
+    do {
+        while (rc == 0 && j->run.overdue)
+            rc = run_catch_up(&j->run, e);
+        if (rc == 0)
+            rc = run_expire(&j->run, e);
+    } while (rc == 0 && j->run.overdue);
+    return rc;
+}
+
 int job_record(struct job *j, struct input_part *p, struct err *e)
 {
     const struct input_source *s = &j->in.sources[p->source];
@@ -104,8 +119,8 @@ int job_record(struct job *j, struct input_part *p, struct err *e)
     if (failpoint("after_lua") != 0)
         return err_set(e, LEAT_ESTOPPED, "failpoint after_lua");
     rc = move_watermark(j, p, e);
-    while (rc == 0 && j->run.overdue)
-        rc = run_catch_up(&j->run, e);
+    if (rc == 0)
+        rc = job_catch_up(j, e);
     if (rc == 0 && j->run.n_samples > SAMPLES_KEPT_MAX)
         rc = run_trim(&j->run, e);
     return rc;
@@ -122,7 +137,8 @@ struct born {
 static const char *entry_of(struct job *j, const struct plan_node *n, enum plan_port port)
 {
     if (port == OUT_SELF)
-        return arena_printf(j->run.arena, "%s" TIMER_SUFFIX, n->id);
+        return arena_printf(j->run.arena, "%s%s", n->id,
+                            n->kind == NODE_CHANGES ? EXPIRED_SUFFIX : TIMER_SUFFIX);
     return port == OUT_FINAL ? arena_printf(j->run.arena, "%s" FINAL_SUFFIX, n->id) : n->id;
 }
 
@@ -249,6 +265,8 @@ static int node_by_entry(const struct plan *p, struct bytes entry, enum plan_por
             return i;
         *port = OUT_SELF;
         if (p->nodes[i].kind == NODE_PROCESS && is_id_with(entry, id, BYTES_LIT(TIMER_SUFFIX)))
+            return i;
+        if (p->nodes[i].kind == NODE_CHANGES && is_id_with(entry, id, BYTES_LIT(EXPIRED_SUFFIX)))
             return i;
     }
     return -1;

@@ -74,6 +74,8 @@ int job_abort(struct job *j, struct err *e) LEAT_CHECKED;
 // One source record that is the next: run, parked, or behind a parked one. 1: park = "stop", it
 // was not touched.
 int job_record(struct job *j, struct input_part *p, struct err *e) LEAT_CHECKED;
+// Whatever is due where time stands after a record: of operators, then rows.
+int job_catch_up(struct job *j, struct err *e) LEAT_CHECKED;
 int job_retry(void *arg, const struct parked_row *row, struct err *e);
 int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e) LEAT_CHECKED;
 int job_born_enter(void *arg, struct operator* o, enum plan_port port, struct event *ev,

@@ -5,7 +5,7 @@
 //   refresh, fill     what can be read, a head for each partition that has something
 //   clock             what the wall clock does to watermarks
 //   begin
-//     close           windows that the clock made due
+//     close           windows that the clock made due, rows that go by time
 //     retries, ticks
 //     records         merged, until full
 //     settle          what waits for the end of the step goes out
@@ -38,8 +38,10 @@ int job_abort(struct job *j, struct err *e)
         j->ticks[i].known = false;
         j->run.ops[j->ticks[i].node]->watermark = j->now;
     }
+    rc = run_resume(&j->run, e);
     run_place_watermarks(&j->run);
-    rc = parking_load(&j->parking, e);
+    if (rc == 0)
+        rc = parking_load(&j->parking, e);
     j->ready = rc == 0; // which keys are held must be known before anything runs
     return rc;
 }
@@ -80,7 +82,7 @@ static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
 
 static bool closing(struct job *j)
 {
-    if (!j->run.closes)
+    if (!j->run.closes && !j->run.expires)
         return false;
     for (int i = 0; i < j->plan->n_nodes; i++)
         j->w[i] = j->now; // of clocks
@@ -124,7 +126,9 @@ static int close_by_clock(struct job *j, struct err *e)
     arena_reset(&j->arena);
     j->run.arena = &j->arena;
     rc = run_catch_up(&j->run, e);
-    for (int i = 0; i < j->in.n_sources && rc == 0; i++) {
+    if (rc == 0)
+        rc = run_expire(&j->run, e);
+    for (int i = 0; i < j->in.n_sources && rc == 0 && !j->run.held; i++) {
         struct input_source *s = &j->in.sources[i];
         if (s->wm.w > j->run.ops[s->node]->watermark)
             rc = run_watermark(&j->run, s->node, s->wm.w, e);
@@ -161,6 +165,8 @@ static int ticks(struct job *j, struct err *e)
             return rc;
         t->last = at;
         t->known = true;
+        if (j->run.held)
+            break;
     }
     return 0;
 }
@@ -202,7 +208,7 @@ static int records(struct job *j, struct err *e)
 {
     struct input_part *p;
 
-    while ((p = inputs_head(&j->in)) != NULL && !full(j)) {
+    while ((p = inputs_head(&j->in)) != NULL && !full(j) && !j->run.held) {
         int rc;
 
         be_careful(j);
@@ -226,11 +232,11 @@ static int work(struct job *j, struct err *e)
 
     be_careful(j);
     rc = close_by_clock(j, e);
-    if (rc == 0)
+    if (rc == 0 && !j->run.held)
         rc = parking_retry(&j->parking, &again, e);
-    while (rc == 0 && j->run.overdue)
-        rc = run_catch_up(&j->run, e);
     if (rc == 0)
+        rc = job_catch_up(j, e);
+    if (rc == 0 && !j->run.held)
         rc = ticks(j, e);
     return rc != 0 ? rc : records(j, e);
 }
@@ -287,6 +293,7 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     if (rc != 0)
         return fail(j, STEP_COMMIT, rc, e);
     j->run.now = j->now;
+    run_begin(&j->run);
     rc = work(j, e);
     if (rc != 0)
         return fail(j, STEP_RECORDS, rc, e);

@@ -118,12 +118,14 @@ int run_open(struct run *r, const struct plan *p, const struct operator_type *co
     *r = (struct run){
         .plan = p, .store = s, .memory = {.cache = JOB_CACHE_BYTES, .step = JOB_STEP_BYTES}};
     arena_init(&r->born_arena);
+    arena_init(&r->expire_arena);
     r->ops = heap_zalloc(n * sizeof *r->ops);
     r->ports = heap_zalloc(n * OUT_PORTS * sizeof *r->ports);
     r->dest_of = heap_zalloc(n * sizeof *r->dest_of);
     r->late_of = heap_zalloc(n * sizeof *r->late_of);
     outputs_init(&r->out, p);
     make_counters(r);
+    r->expires = run_expires(r);
     rc = plan_check_operators(p, types, e);
     for (int i = 0; i < p->n_nodes && rc == 0; i++)
         rc = open_operator(r, i, types, e);
@@ -154,6 +156,7 @@ void run_close(struct run *r)
     buf_deinit(&r->undo_bytes);
     buf_deinit(&r->sample_bytes);
     arena_deinit(&r->born_arena);
+    arena_deinit(&r->expire_arena);
     heap_free(r->ops);
     heap_free(r->ports);
     heap_free(r->dest_of);
@@ -317,6 +320,8 @@ int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, st
     ASSERT(!r->sp);
     r->guilty = NULL;
     r->out_start = m.out;
+    if (r->expires)
+        r->store->tables->time = ev->time;
     rc = r->overrun.known ? overrun_meet(&r->overrun, node, port, ev, e) : 0;
     if (rc == 0)
         rc = attempt(r, node, port, ev, e);
@@ -389,9 +394,10 @@ void operator_overdue(struct operator* o)
 
 // --- watermarks ---
 
-static int64_t min_of_inputs(const struct run *r, const struct plan_node *n)
+static int64_t min_of_inputs(const struct run *r, int node)
 {
-    int64_t w = INT64_MAX;
+    const struct plan_node *n = &r->plan->nodes[node];
+    int64_t w = run_keeps_time(r, node) ? run_time(r, NULL) : INT64_MAX;
 
     for (int i = 0; i < n->n_inputs; i++) {
         int64_t v = r->ops[n->inputs[i].node]->watermark;
@@ -419,6 +425,11 @@ static int close_due(struct run *r, struct operator* o, int64_t w, struct err *e
 
 int run_watermark(struct run *r, int source, int64_t w, struct err *e)
 {
+    return r->expires ? run_expire_to(r, source, w, e) : run_pass(r, source, w, e);
+}
+
+int run_pass(struct run *r, int source, int64_t w, struct err *e)
+{
     struct operator* s = r->ops[source];
 
     ASSERT(w >= s->watermark);
@@ -426,14 +437,15 @@ int run_watermark(struct run *r, int source, int64_t w, struct err *e)
     if (!r->closes)
         return 0;
     r->guilty = NULL;
-    for (int i = source + 1; i < r->plan->n_nodes; i++) {
+    for (int i = r->expires ? 0 : source + 1; i < r->plan->n_nodes; i++) {
         const struct plan_node *n = &r->plan->nodes[i];
         int64_t at;
         int rc;
 
         if (n->n_inputs == 0)
             continue;
-        at = n->n_inputs == 1 ? r->ops[n->inputs[0].node]->watermark : min_of_inputs(r, n);
+        at = n->n_inputs == 1 && n->kind != NODE_CHANGES ? r->ops[n->inputs[0].node]->watermark
+                                                         : min_of_inputs(r, i);
         if (at <= r->ops[i]->watermark)
             continue;
         rc = close_due(r, r->ops[i], at, e);
@@ -463,7 +475,18 @@ void run_place_watermarks(struct run *r)
 {
     for (int i = 0; i < r->plan->n_nodes; i++)
         if (r->plan->nodes[i].n_inputs > 0)
-            r->ops[i]->watermark = min_of_inputs(r, &r->plan->nodes[i]);
+            r->ops[i]->watermark = min_of_inputs(r, i);
+}
+
+// An error comes up again, with its words, in the step.
+static int64_t rows_due(const struct run *r, int64_t w)
+{
+    struct tables *t = r->store->tables;
+    int64_t at = INT64_MAX;
+
+    if (r->expires && t->ops->due(t, w, &at, NULL) != 0)
+        return INT64_MIN;
+    return at;
 }
 
 bool run_would_close(const struct run *r, const int64_t *w, int64_t *scratch)
@@ -472,19 +495,19 @@ bool run_would_close(const struct run *r, const int64_t *w, int64_t *scratch)
         const struct plan_node *n = &r->plan->nodes[i];
         struct operator* o = r->ops[i];
 
-        scratch[i] = n->n_inputs == 0 ? w[i] : INT64_MAX;
+        scratch[i] = n->n_inputs == 0 ? w[i] : run_keeps_time(r, i) ? run_time(r, w) : INT64_MAX;
         for (int k = 0; k < n->n_inputs; k++)
             if (scratch[n->inputs[k].node] < scratch[i])
                 scratch[i] = scratch[n->inputs[k].node];
         if (o->type->watermark != NULL && o->type->due != NULL && o->type->due(o) <= scratch[i])
             return true;
     }
-    return false;
+    return rows_due(r, run_time(r, w)) <= run_time(r, w);
 }
 
 int64_t run_due(const struct run *r)
 {
-    int64_t due = INT64_MAX;
+    int64_t due = rows_due(r, INT64_MAX);
 
     for (int i = 0; i < r->plan->n_nodes; i++)
         if (r->ops[i]->type->due != NULL) {
@@ -555,7 +578,7 @@ static void forget(struct run *r)
     r->n_undo = 0;
     r->undo_bytes.n = 0;
     r->sp = false;
-    r->closing = r->nested = r->overdue = false;
+    r->closing = r->nested = r->overdue = r->held = false;
 }
 
 void run_committed(struct run *r)

@@ -76,6 +76,10 @@ struct run {
     bool nested;  // inside a record born there
     bool watches; // changes of rows are records
     bool overdue; // an operator has something due that no watermark will call it for
+    bool expires; // rows go by time
+    bool held;    // the watermark waits until rows have gone: this step ends
+    int expire_left; // rows that this step may still delete
+    struct arena expire_arena; // of what is told of them
     struct arena born_arena; // of one event of operator_self
     struct run_born born;
     struct overrun overrun;
@@ -109,6 +113,8 @@ int run_watermark(struct run *r, int source, int64_t w, struct err *e) LEAT_CHEC
 // Calls those that have something to do at the watermark where they stand already: an operator that
 // has to read its state again does not know before.
 int run_catch_up(struct run *r, struct err *e) LEAT_CHECKED;
+// The same, for a job without rows that go by time, and from one stop to the next for one with.
+int run_pass(struct run *r, int source, int64_t w, struct err *e) LEAT_CHECKED;
 // Sets where watermarks stand, from the sources', without closing anything: after a start or an
 // abort, when all that was due has been dealt with.
 void run_place_watermarks(struct run *r);
@@ -116,6 +122,20 @@ void run_place_watermarks(struct run *r);
 bool run_would_close(const struct run *r, const int64_t *w, int64_t *scratch);
 // The smallest time an operator waits for; INT64_MAX for none.
 int64_t run_due(const struct run *r);
+
+// Rows that go by time (run_expire.c).
+bool run_expires(const struct run *r);
+// The time of the tables: the smallest watermark of a source; of the operators, or by node.
+int64_t run_time(const struct run *r, const int64_t *w);
+// Whether the node's watermark must not be ahead of the tables'.
+bool run_keeps_time(const struct run *r, int node);
+// Lets go what is due where the watermarks stand. Sets `held` when there is more than a step may
+// delete.
+int run_expire(struct run *r, struct err *e) LEAT_CHECKED;
+int run_expire_to(struct run *r, int source, int64_t w, struct err *e) LEAT_CHECKED;
+void run_begin(struct run *r); // of a step
+// The sources' watermarks back to where a step that was the last had to hold them.
+int run_resume(struct run *r, struct err *e) LEAT_CHECKED;
 
 // Rows whose changes() are read are watched from here on.
 int run_watch(struct run *r, struct err *e) LEAT_CHECKED;

@@ -68,6 +68,15 @@ struct tables_ops {
     // 1 and the oldest change of a watched table (in the arena), 0 for no more. What was rolled
     // back is not there.
     int (*next_change)(struct tables *t, struct arena *a, struct table_change *out, struct err *e);
+    // Rows that go by time. NULL, all three: no table keeps time.
+    // *at: when it is <= w, the first watermark at which rows are due; else something later than w
+    // that is not later than that. INT64_MAX for nothing. Cheap while nothing is due.
+    int (*due)(struct tables *t, int64_t w, int64_t *at, struct err *e);
+    // Deletes what is due at exactly that watermark: *n rows, at most `max`, and what goes with
+    // them. Inside a step. LEAT_ESTOPPED for a row that cannot go.
+    int (*expire)(struct tables *t, int64_t at, int max, int *n, struct err *e);
+    // Whether rows of the table may go by time: by its own ttl, or with those of another table.
+    bool (*expires)(const struct tables *t, int table);
 };
 
 struct table_shape {
@@ -82,6 +91,7 @@ struct table_shape {
 
 struct tables {
     const struct tables_ops *ops;
+    int64_t time; // event time of what is going on: set by the engine before each record
     void *attachment; // of the job's script: its prepared actions. NULL in fresh tables; not owned
 };
 

@@ -507,6 +507,7 @@ static void read_table(struct reading *r, int t, struct plan_table *table)
     table->body = get_text(r, t, "body");
     table->line = (int)get_int(r, t, "line", 0);
     table->without_rowid = get_bool(r, t, "without_rowid");
+    table->ttl = get_text(r, t, "ttl");
     table->aggregate = -1;
     n = open_list(r, t, "indexes");
     table->indexes = zeroed(r, n, sizeof(*table->indexes));

@@ -110,7 +110,7 @@ stored = handle_kind("a table", {
   end,
 }, {})
 
-local table_options = { index = "table", ttl = "later", history = "later",
+local table_options = { index = "table", ttl = "string", history = "later",
     without_rowid = "boolean" }
 
 local table_meta = { __metatable = false }
@@ -139,7 +139,7 @@ stored.__call = function(h, o)
   local d = data[h]
   local t = d.declared
   options(t.line, "table", o, table_options)
-  t.without_rowid = o.without_rowid
+  t.without_rowid, t.ttl = o.without_rowid, o.ttl
   for i, sql in ipairs(o.index or {}) do
     t.indexes[i] = { sql = text(t.line, "index", "each index", sql), line = t.line }
   end

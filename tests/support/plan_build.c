@@ -107,6 +107,15 @@ int plan_build_select(struct plan *p, int from, const char *const *names)
     return i;
 }
 
+int plan_build_set(struct plan *p, int from, const char *name, const char *text)
+{
+    const char *const fields[] = {name, text, NULL};
+    int i = plan_build_select(p, from, fields);
+
+    p->nodes[i].kind = NODE_SET;
+    return i;
+}
+
 int plan_build_map(struct plan *p, int from, plan_build_fn call, void *arg)
 {
     int i = add(p, NODE_MAP, from, OUT_MAIN);
@@ -153,6 +162,14 @@ int plan_build_to(struct plan *p, int from, enum plan_port port, const char *top
     int i = add(p, NODE_TO, from, port);
 
     p->nodes[i].to.topic = arena_strdup(&p->arena, topic);
+    return i;
+}
+
+int plan_build_changes(struct plan *p, const char *table)
+{
+    int i = plan_add_node(p, NODE_CHANGES, p->n_nodes + 1);
+
+    p->nodes[i].changes.name = arena_strdup(&p->arena, table);
     return i;
 }
 

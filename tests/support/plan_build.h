@@ -15,11 +15,13 @@ int plan_build_source(struct plan *p, const char *topic, const char *time);
 int plan_build_every(struct plan *p, int64_t interval_ms);
 int plan_build_where(struct plan *p, int from, const char *condition);
 int plan_build_select(struct plan *p, int from, const char *const *names_and_texts);
+int plan_build_set(struct plan *p, int from, const char *name, const char *text);
 int plan_build_map(struct plan *p, int from, plan_build_fn call, void *arg);
 int plan_build_by(struct plan *p, int from, const char *text);
 int plan_build_count(struct plan *p, int from, enum window_kind kind, int64_t size_ms);
 int plan_build_into(struct plan *p, int from, const char *table);
 int plan_build_to(struct plan *p, int from, enum plan_port port, const char *topic);
+int plan_build_changes(struct plan *p, const char *table);
 // A second input of the node.
 void plan_build_merge(struct plan *p, int node, int from);
 // Something that user code may write to, so that its records run in savepoints.

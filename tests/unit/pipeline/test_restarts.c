@@ -34,7 +34,7 @@ struct trial {
     const char *path; // of the job file; NULL: in memory
     int faults;       // that fired
     int n_published; // topics in `topics`
-    const char *topics[6];
+    const char *topics[10];
     struct err e;
 };
 
@@ -119,6 +119,34 @@ static void above(struct trial *t, struct random *r, int agg)
     (void)to(t, n, OUT_LATE, "upper_late");
 }
 
+// Rows that go by time, others that go with them, and what is told of both.
+static void aged(struct trial *t, struct random *r, int source)
+{
+    static const char *const ttls[] = {"0s after t", "700ms after t", "3s after t", "15s after t"};
+    static const char *const names[] = {"aged", "notes"};
+    struct plan *p = t->plan;
+    int from = random_below(r, 2) == 0 ? source : plan_build_where(p, source, "x % 3 > 0");
+
+    plan_build_table(p, "aged", "k text, s integer, x integer, t time, primary key (k, s)");
+    p->tables[p->n_tables - 1].ttl = ttls[random_below(r, 4)];
+    plan_build_table(p, "notes", "k text, s integer, x integer, primary key (x, k), foreign key"
+                                 " (k, s) references aged on delete cascade");
+    from = plan_build_set(p, from, "s", "x % 7");
+    (void)plan_build_into(p, from, "aged");
+    from = plan_build_where(p, from, "x > 40");
+    (void)plan_build_into(p, from, "notes");
+    for (int i = 0; i < 2; i++) {
+        int n = plan_build_changes(p, names[i]), agg;
+
+        agg = plan_build_by(p, n, "k or $old.k");
+        agg = plan_build_count(p, agg, WINDOW_TUMBLING, 2000);
+        p->nodes[agg].aggregate.window.grace_ms = (int64_t)random_below(r, 2) * 2000;
+        (void)to(t, agg, OUT_FINAL, i ? "note_counts" : "aged_counts");
+        n = plan_build_set(p, plan_build_where(p, n, "x == nil"), "x", "$old.x");
+        (void)to(t, plan_build_map(p, n, user, t), OUT_MAIN, i ? "notes_gone" : "aged_gone");
+    }
+}
+
 static void given_plan(struct trial *t, uint64_t s)
 {
     static const char *const fields[] = {"k", "k", "x", "x * 2", NULL};
@@ -132,6 +160,8 @@ static void given_plan(struct trial *t, uint64_t s)
     p->nodes[source].source.disorder_ms = (int64_t)random_below(&r, 3) * 1500;
     p->nodes[source].source.idle_ms = -1; // the clock moves when the machine fails
     p->nodes[source].source.ahead_ms = INT64_C(1) << 40;
+    if (random_below(&r, 2) == 0)
+        aged(t, &r, source);
     if (random_below(&r, 2) == 0)
         n = plan_build_where(p, n, "x > 10");
     if (random_below(&r, 2) == 0)
@@ -313,6 +343,21 @@ static int run_trial(uint64_t s, bool split, const char *path, struct buf *out)
     return t.faults;
 }
 
+// The line in which the two first differ.
+static void fail_at(const char *a, const char *b)
+{
+    const char *x = a, *y = b;
+
+    for (const char *p = a, *q = b; *p != 0 && *p == *q; p++, q++)
+        if (*p == '\n') {
+            x = p + 1;
+            y = q + 1;
+        }
+    fail_msg("seed %llu\nwhole:     %.*s\nin pieces: %.*s", (unsigned long long)seed,
+             (int)(strcspn(x, "\n") < 400 ? strcspn(x, "\n") : 400), x,
+             (int)(strcspn(y, "\n") < 400 ? strcspn(y, "\n") : 400), y);
+}
+
 // The bytes that both runs gave.
 static size_t compare(const char *path, int *faults)
 {
@@ -322,8 +367,7 @@ static size_t compare(const char *path, int *faults)
     (void)run_trial(seed, false, NULL, &whole);
     *faults += run_trial(seed, true, path, &split);
     if (strcmp(buf_cstr(&whole), buf_cstr(&split)) != 0)
-        fail_msg("seed %llu\n%s\n--- in pieces:\n%s", (unsigned long long)seed, buf_cstr(&whole),
-                 buf_cstr(&split));
+        fail_at(buf_cstr(&whole), buf_cstr(&split));
     n = whole.n;
     buf_deinit(&whole);
     buf_deinit(&split);
