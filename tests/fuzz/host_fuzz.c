@@ -48,7 +48,8 @@ static const char *const constants[] = {
     "'1h30m'", "'select 1'", "'select * from rows'", "'update rows set n = n + ?1'", "'id'", "'n'",
     "('x'):rep(1000)", "'\\0\\xff'", "v", "v.a", "v.list", "v.list[1]", "v.no", "ctx", "ctx.db",
     "ctx.db.rows", "{}", "{ 1, 2, 3 }", "{ id = 'a', n = 1 }", "{ key = 'k' }", "array {}", "x",
-    "function(a, b) return a end", "function(...) error(...) end", "setmetatable({}, { __index = x })",
+    "function(a, b) return a end", "function(...) error(...) end",
+    "setmetatable({}, { __index = x })",
     "setmetatable({}, { __len = function() return 1 << 50 end })", "print", "string", "math.pi",
 };
 
