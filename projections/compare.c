@@ -166,21 +166,67 @@ static int compare_with(struct db *db, const struct plan *p, struct arena *a,
     return 0;
 }
 
+// A file that is empty, or whose creation did not commit, is no file yet.
+static int open_made(const char *path, struct db **out, struct err *e)
+{
+    struct db_options o = {.mode = DB_READER};
+    int64_t made = 0;
+    int rc = db_open(out, path, &o, e);
+
+    if (rc < 0)
+        return rc;
+    db_set_policy(*out, NULL);
+    rc = db_begin(*out, e);
+    if (rc == 0)
+        rc = db_query_int(*out, "SELECT count(*) FROM sqlite_schema WHERE name = '_leat_meta'",
+                          &made, e);
+    if (rc == 0 && made == 0)
+        rc = err_set(e, LEAT_ENOTFOUND, "no job has been made in it yet");
+    if (rc < 0)
+        db_close(*out);
+    return rc;
+}
+
 int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
                     struct jobfile_comparison *out, struct err *e)
 {
-    struct db_options o = {.mode = DB_READER};
     struct db *db;
-    int rc = db_open(&db, path, &o, e);
+    int rc = open_made(path, &db, e);
 
     *out = (struct jobfile_comparison){0};
-    if (rc < 0)
-        return rc;
-    db_set_policy(db, NULL);
-    rc = db_begin(db, e);
-    if (rc == 0)
+    if (rc == 0) {
         rc = compare_with(db, p, a, out, e);
-    db_rollback(db);
-    db_close(db);
+        db_close(db);
+    }
     return err_wrap(e, rc, "%s", path);
+}
+
+int jobfile_may_open(const struct plan *p, const struct jobfile_options *o, struct err *e)
+{
+    struct jobfile_comparison c;
+    struct arena a;
+    int rc;
+
+    arena_init(&a);
+    rc = jobfile_compare(p, o->path, &a, &c, e);
+    if (rc == 0)
+        rc = err_wrap(e, upgrade_allowed(p, &c.differences, o, e), "%s", o->path);
+    else if (rc == LEAT_ENOTFOUND)
+        rc = 0;
+    arena_deinit(&a);
+    return rc;
+}
+
+int jobfile_used(const char *path, bool *used, struct err *e)
+{
+    struct db *db;
+    int rc = open_made(path, &db, e);
+    bool unused = true;
+
+    if (rc == 0) {
+        rc = file_is_unused(db, &unused, e);
+        db_close(db);
+    }
+    *used = !unused;
+    return rc == LEAT_ENOTFOUND ? 0 : err_wrap(e, rc, "%s", path);
 }

@@ -38,6 +38,12 @@ int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
 // version's, and puts it in the place of *s; that is closed. After a failure *s is as it was.
 int jobfile_reopen(struct store **s, const struct plan *p, struct err *e) LEAT_CHECKED;
 
+// Whether jobfile_open would take the changes of the plan, and if not the error that it would give;
+// LEAT_EINVAL. Read-only, as jobfile_compare; a file that is not there can be opened.
+int jobfile_may_open(const struct plan *p, const struct jobfile_options *o,
+                     struct err *e) LEAT_CHECKED;
+// Whether the file's job has read or made anything. Read-only, as jobfile_compare.
+int jobfile_used(const char *path, bool *used, struct err *e) LEAT_CHECKED;
 // An open step is aborted. NULL is fine.
 void jobfile_close(struct store *s);
 

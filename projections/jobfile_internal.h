@@ -213,6 +213,9 @@ int file_is_unused(struct db *db, bool *unused, struct err *e) LEAT_CHECKED;
 // upgrade.c
 int upgrade_record(struct jobfile *jf, struct err *e) LEAT_CHECKED; // after creation
 int upgrade_make_views(struct jobfile *jf, struct err *e) LEAT_CHECKED; // and indexes
+// Whether the options allow these differences; LEAT_EINVAL says which they do not.
+int upgrade_allowed(const struct plan *p, const struct differences *d,
+                    const struct jobfile_options *o, struct err *e) LEAT_CHECKED;
 // 0, or UPGRADE_ANEW: more has changed than can be taken up, but nothing is in the file yet.
 #define UPGRADE_ANEW 1
 int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct err *e) LEAT_CHECKED;

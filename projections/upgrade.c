@@ -322,11 +322,11 @@ static int refuse_removal(const struct differences *d, struct err *e)
                    first->what, first->name);
 }
 
-static int check_allowed(struct jobfile *jf, const struct differences *d,
-                         const struct jobfile_options *o, struct err *e)
+int upgrade_allowed(const struct plan *p, const struct differences *d,
+                    const struct jobfile_options *o, struct err *e)
 {
     if (d->class == UPGRADE_REBUILD && !(o->from_now && d->from_now))
-        return refuse(d, jf->plan, o->from_now, e);
+        return refuse(d, p, o->from_now, e);
     if (first_of(d, UPGRADE_REMOVED, false) != NULL && !o->drop)
         return refuse_removal(d, e);
     return 0;
@@ -348,7 +348,7 @@ int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct er
     differences_find(&was, &is, &jf->arena, &d);
     if (unused && d.class > UPGRADE_FROM_NOW)
         return UPGRADE_ANEW;
-    rc = check_allowed(jf, &d, o, e);
+    rc = upgrade_allowed(jf->plan, &d, o, e);
     if (rc == 0)
         rc = drop_old(jf, "view", e);
     if (rc == 0)

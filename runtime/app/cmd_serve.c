@@ -4,7 +4,7 @@
 //
 //   serve   topics are made by hand or in leat.lua, groups wait for their members as in Kafka, one
 //   line per event run     topics appear on first use, groups start at once, a live view on a
-//   terminal, --until end stops by itself
+//   terminal, jobs are reloaded when they are saved, --until end stops by itself
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,8 +15,11 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/live.h"
 #include "runtime/app/settings_merge.h"
+#include "runtime/app/watch.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
+
+enum { TICK_MS = 200, TICKS_PER_LOOK = 3 };
 
 // A signal becomes a byte in a pipe: the main thread reads it between looks.
 static int signal_pipe[2];
@@ -61,7 +64,7 @@ static bool all_done(struct server *s)
     size_t n = server_jobs(s, &jobs);
 
     for (size_t i = 0; i < n; i++) {
-        job_status(jobs[i]->worker.job, &status);
+        hosted_job_read(jobs[i], &status);
         if (status.state != JOB_STOPPED &&
             (!status.looked || status.lag > 0 || status.outbox_waiting > 0))
             return false;
@@ -76,7 +79,7 @@ static bool any_stopped(struct server *s)
     size_t n = server_jobs(s, &jobs);
 
     for (size_t i = 0; i < n; i++) {
-        job_status(jobs[i]->worker.job, &status);
+        hosted_job_read(jobs[i], &status);
         if (status.state == JOB_STOPPED)
             return true;
     }
@@ -91,13 +94,74 @@ static void greet(struct server *s, const struct server_config *c)
     fflush(stdout);
 }
 
+// --- reloading jobs that have been saved ---
+
+struct reloading {
+    struct server *server;
+    struct live *live;
+    struct watch *watches; // one per job
+    size_t n;
+};
+
+static void reloading_init(struct reloading *r, struct server *s, const struct server_config *c,
+                           struct live *live)
+{
+    *r = (struct reloading){.server = s, .live = live, .n = c->n_jobs};
+    r->watches = heap_zalloc((r->n + 1) * sizeof *r->watches);
+    for (size_t i = 0; i < r->n; i++)
+        watch_init(&r->watches[i], c->job_files[i]);
+}
+
+static void reload(struct reloading *r, size_t i)
+{
+    struct hosted_job **jobs;
+    struct err e = {0};
+    int rc = server_reload(r->server, i, &e);
+
+    (void)server_jobs(r->server, &jobs);
+    if (rc == 0)
+        live_say(r->live, hosted_job_name(jobs[i]), "reloaded");
+    else if (!r->live->terminal) // there it stays below the table
+        trace(TRACE_ERROR, hosted_job_name(jobs[i]), "not reloaded: %s", e.text);
+}
+
+static void reloading_look(struct reloading *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (watch_look(&r->watches[i]))
+            reload(r, i);
+}
+
+static void reloading_deinit(struct reloading *r)
+{
+    heap_free(r->watches);
+}
+
+// Until a signal, or until all is done if that is to be the end. `watched` are the jobs to reload
+// when they are saved; NULL: none.
+static void look_on(struct server *s, const struct server_config *watched, bool until_end)
+{
+    struct reloading reloading = {0};
+    struct live live;
+
+    live_init(&live, s);
+    if (watched != NULL)
+        reloading_init(&reloading, s, watched, &live);
+    for (int tick = 0; !signal_within(TICK_MS) && !(until_end && all_done(s)); tick++) {
+        reloading_look(&reloading);
+        if (tick % TICKS_PER_LOOK == 0)
+            live_look(&live);
+    }
+    reloading_deinit(&reloading);
+    live_end(&live);
+}
+
 static int serve(struct args *a, bool development)
 {
     bool until_end = development && args_has(a, "--until");
     struct serve_settings settings;
     struct server *server = NULL;
     struct err e = {0};
-    struct live live;
     int rc = catch_signals(&e);
 
     heap_keep_large_blocks();
@@ -109,10 +173,7 @@ static int serve(struct args *a, bool development)
     rc = server_start(&server, &settings.config, &e);
     if (rc == 0) {
         greet(server, &settings.config);
-        live_init(&live, server);
-        while (!signal_within(500) && !(until_end && all_done(server)))
-            live_look(&live);
-        live_end(&live);
+        look_on(server, development ? &settings.config : NULL, until_end);
         if (until_end && any_stopped(server))
             rc = err_set(&e, LEAT_ESTOPPED, "a job has stopped; the line above says why");
     }
@@ -174,6 +235,9 @@ const struct command command_run = {
     .name = "run",
     .arguments = "JOB.lua...",
     .summary = "jobs on an embedded broker, for development, with a live view",
+    .details =
+        "A job that is saved is reloaded behind the step it is in, when what has changed can be\n"
+        "taken up in place (`leat plan` says); else the old one goes on, and why is shown.",
     .examples = "  leat run job.lua\n"
                 "  leat run jobs/*.lua -p limit=95\n"
                 "  leat run job.lua --until end",

@@ -37,9 +37,10 @@ static void print_command_help(const struct command *c)
         print_option(&c->options[i]);
     for (size_t i = 0; i < ARRAY_LEN(common_options); i++)
         print_option(&common_options[i]);
-    printf("\nExamples:\n%s\n\nExit codes: 0 ok, 1 the operation failed, 2 wrong usage, 3 cannot "
-           "reach the server.\n",
-           c->examples);
+    printf("\nExamples:\n%s\n\nExit codes: %s\n", c->examples,
+           c->exits != NULL ? c->exits
+                            : "0 ok, 1 the operation failed, 2 wrong usage, 3 cannot reach the "
+                              "server.");
 }
 
 static void print_help(void)

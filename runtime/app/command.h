@@ -29,6 +29,7 @@ struct command {
     const char *summary;                // one line
     const char *details;                // paragraphs; may be NULL
     const char *examples;               // one command per line, indented two spaces
+    const char *exits;                  // what its exit codes mean; NULL: what they mean everywhere
     int min_positional, max_positional; // -1: any number
     struct option options[COMMAND_OPTIONS_MAX];
     int (*run)(struct args *a); // returns an exit code

@@ -2,12 +2,16 @@
 #include "runtime/app/hosted_job.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "operators/operators.h"
 #include "projections/jobfile.h"
+#include "runtime/app/job_versions.h"
+#include "runtime/app/rehearsal.h"
 #include "runtime/base/datetime.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/trace.h"
 
 // --- the read side, from HTTP's threads ---
 
@@ -45,45 +49,64 @@ static void reader_give_back(struct http_job *h, struct query_reader *r)
         r->ops->close(r);
 }
 
-static void wait_commit(struct http_job *h, int64_t ms)
+static bool wait_commit(struct http_job *h, int64_t ms)
 {
-    worker_wait_commit(&of_http(h)->worker, ms);
+    return of_http(h)->opened && worker_wait_commit(&of_http(h)->worker, ms);
 }
 
 // --- life ---
 
-char *hosted_job_path(const char *data_dir, const struct plan *p)
-{
-    return heap_printf("%s/jobs/%s/%d.db", data_dir, p->job, p->version);
-}
-
-int hosted_job_load(struct hosted_job **out, const char *file, const struct script_options *o,
-                    struct err *e)
+struct hosted_job *hosted_job_new(const char *file)
 {
     struct hosted_job *j = heap_zalloc(sizeof *j);
-    struct script_options options = *o;
-    int rc;
 
-    options.file = file;
-    options.operators = operator_types();
-    rc = script_load(&j->plan, &options, e);
-    if (rc == 0)
-        rc = jobfile_check(j->plan, NULL, e);
-    if (rc != 0) {
-        plan_free(j->plan);
-        heap_free(j);
-        return rc;
-    }
     j->file = heap_strdup(file);
     pthread_mutex_init(&j->lock, NULL);
+    return j;
+}
+
+static void set_up_http(struct hosted_job *j)
+{
     j->http = (struct http_job){.name = j->plan->job,
                                 .queries = j->plan->queries,
                                 .n_queries = j->plan->n_queries,
                                 .borrow = reader_borrow,
                                 .give_back = reader_give_back,
                                 .wait_commit = wait_commit};
-    *out = j;
+}
+
+int hosted_job_load(struct hosted_job *j, const struct script_options *o, struct err *e)
+{
+    struct script_options options = *o;
+    int rc;
+
+    ASSERT(j->plan == NULL);
+    options.file = j->file;
+    options.operators = operator_types();
+    rc = script_load(&j->plan, &options, e);
+    if (rc == 0)
+        rc = jobfile_check(j->plan, NULL, e);
+    if (rc == 0)
+        rc = rehearse(j->plan, e);
+    if (rc != 0) {
+        plan_free(j->plan);
+        j->plan = NULL;
+        return rc;
+    }
+    set_up_http(j);
     return 0;
+}
+
+void hosted_job_adopt(struct hosted_job *j, const struct hosted_job *old)
+{
+    ASSERT(j->plan == NULL && old->store == NULL);
+    j->plan = old->plan;
+    set_up_http(j);
+}
+
+void hosted_job_disown(struct hosted_job *old)
+{
+    old->plan = NULL;
 }
 
 static int make_folder(const char *data_dir, const char *job, struct err *e)
@@ -98,41 +121,72 @@ static int make_folder(const char *data_dir, const char *job, struct err *e)
     return rc;
 }
 
-int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct err *e)
+static void tell_version(const struct plan *p, const struct job_versions *v)
 {
-    struct jobfile_options options = {0};
-    struct job_config c = {.plan = j->plan, .operators = operator_types(), .clock = clock_system()};
-    int rc = make_folder(host->data_dir, j->plan->job, e);
+    trace(TRACE_WARN, p->job,
+          "version %d begins at the start of its inputs; the file of version %d stays", p->version,
+          v->other);
+}
 
+static struct jobfile_options options_of(const struct hosted_job *j, const struct job_host *host)
+{
+    return (struct jobfile_options){
+        .path = j->db, .from_now = host->from_now, .drop = host->drop};
+}
+
+int hosted_job_check(struct hosted_job *j, const struct job_host *host, struct err *e)
+{
+    struct jobfile_options options;
+    struct job_versions v;
+    int rc = job_versions_look(host->data_dir, j->plan, &v, e);
+
+    if (rc == 0 && job_versions_decide(j->plan, &v, e) == VERSION_REFUSED)
+        rc = LEAT_EUNSUPPORTED;
     if (rc != 0)
         return rc;
-    j->db = hosted_job_path(host->data_dir, j->plan);
-    options.path = j->db;
-    options.from_now = host->from_now;
-    options.drop = host->drop;
+    heap_free(j->db);
+    j->db = job_version_path(host->data_dir, j->plan->job, j->plan->version);
+    options = options_of(j, host);
+    return jobfile_may_open(j->plan, &options, e);
+}
+
+int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct err *e)
+{
+    struct jobfile_options options;
+    struct job_config c = {.plan = j->plan, .operators = operator_types(), .clock = clock_system()};
+    struct job_versions v = {0};
+    int rc = hosted_job_check(j, host, e);
+
+    if (rc == 0)
+        rc = job_versions_look(host->data_dir, j->plan, &v, e);
+    if (rc == 0)
+        rc = make_folder(host->data_dir, j->plan->job, e);
+    if (rc != 0)
+        return rc;
+    if (job_versions_decide(j->plan, &v, NULL) == VERSION_ANEW)
+        tell_version(j->plan, &v);
+    options = options_of(j, host);
     rc = jobfile_open(&j->store, j->plan, &options, e);
     if (rc != 0)
-        return err_wrap(e, rc, "job %s", j->plan->job);
+        return rc;
     embedded_init(&j->embedded, host->broker);
     c.store = j->store;
     c.source = &j->embedded.source;
     c.publisher = &j->embedded.publisher;
     j->opened = true;
-    rc = worker_start(&j->worker, &c, broker_flusher(host->broker), e);
-    return err_wrap(e, rc, "job %s", j->plan->job);
+    return worker_start(&j->worker, &c, broker_flusher(host->broker), e);
 }
 
-void hosted_job_stop(struct hosted_job *j)
+void hosted_job_failed(struct hosted_job *j, const struct err *e)
 {
-    if (j->opened) {
-        worker_stop(&j->worker);
-        embedded_deinit(&j->embedded);
-    }
-    j->opened = false;
-    while (j->n_idle > 0) {
-        struct query_reader *r = j->idle[--j->n_idle];
-        r->ops->close(r);
-    }
+    snprintf(j->why, sizeof j->why, "%s", e->text);
+    trace(TRACE_ERROR, hosted_job_name(j), "the job is not running: %s", e->text);
+}
+
+void hosted_job_end(struct hosted_job *j)
+{
+    if (j->opened)
+        worker_end(&j->worker);
     jobfile_close(j->store);
     j->store = NULL;
 }
@@ -141,6 +195,15 @@ void hosted_job_free(struct hosted_job *j)
 {
     if (j == NULL)
         return;
+    hosted_job_end(j);
+    if (j->opened) {
+        embedded_deinit(&j->embedded);
+        worker_free(&j->worker);
+    }
+    while (j->n_idle > 0) {
+        struct query_reader *r = j->idle[--j->n_idle];
+        r->ops->close(r);
+    }
     plan_free(j->plan);
     pthread_mutex_destroy(&j->lock);
     heap_free(j->file);
@@ -175,33 +238,55 @@ static void write_queries(const struct plan *p, struct buf *out)
     buf_append_str(out, "]");
 }
 
+const char *hosted_job_name(const struct hosted_job *j)
+{
+    return j->plan != NULL ? j->plan->job : j->file;
+}
+
+void hosted_job_read(struct hosted_job *j, struct job_status *out)
+{
+    *out = (struct job_status){.state = JOB_STOPPED, .looked = true, .watermark = INT64_MIN};
+    if (j->why[0] == 0 && j->worker.job != NULL)
+        job_status(j->worker.job, out);
+    else
+        snprintf(out->why, sizeof out->why, "%s", j->why);
+}
+
+static void write_figures(const struct job_status *s, struct buf *out)
+{
+    char watermark[DATETIME_TEXT_SIZE] = "";
+
+    if (s->watermark >= DATETIME_MIN && s->watermark <= DATETIME_MAX)
+        datetime_format(s->watermark, watermark);
+    number(out, "records_in", s->records_in);
+    number(out, "records_out", s->records_out);
+    number(out, "commits", s->commits);
+    number(out, "lag", s->lag);
+    number(out, "parked", s->parked);
+    number(out, "late", s->late);
+    number(out, "skipped", s->skipped);
+    number(out, "outbox_waiting", s->outbox_waiting);
+    text(out, "watermark", watermark);
+    text(out, "watermark_by", s->watermark_by);
+    number(out, "commit_p50_us", s->commit_p50_us);
+    number(out, "commit_p99_us", s->commit_p99_us);
+}
+
 void hosted_job_status(struct hosted_job *j, struct buf *out)
 {
     static const char *const states[] = {"running", "waiting", "stopped"};
-    char watermark[DATETIME_TEXT_SIZE] = "";
     struct job_status s;
 
-    job_status(j->worker.job, &s);
-    if (s.watermark >= DATETIME_MIN && s.watermark <= DATETIME_MAX)
-        datetime_format(s.watermark, watermark);
+    hosted_job_read(j, &s);
     buf_append_str(out, "{\"job\":");
-    json_write_text(bytes_str(j->plan->job), out);
-    number(out, "version", j->plan->version);
+    json_write_text(bytes_str(hosted_job_name(j)), out);
+    number(out, "version", j->plan != NULL ? j->plan->version : 0);
     text(out, "file", j->file);
     text(out, "state", states[s.state]);
     text(out, "why", s.why);
-    number(out, "records_in", s.records_in);
-    number(out, "records_out", s.records_out);
-    number(out, "commits", s.commits);
-    number(out, "lag", s.lag);
-    number(out, "parked", s.parked);
-    number(out, "late", s.late);
-    number(out, "skipped", s.skipped);
-    number(out, "outbox_waiting", s.outbox_waiting);
-    text(out, "watermark", watermark);
-    text(out, "watermark_by", s.watermark_by);
-    number(out, "commit_p50_us", s.commit_p50_us);
-    number(out, "commit_p99_us", s.commit_p99_us);
-    write_queries(j->plan, out);
+    text(out, "note", j->note);
+    write_figures(&s, out);
+    if (j->plan != NULL)
+        write_queries(j->plan, out);
     buf_append_str(out, "}");
 }

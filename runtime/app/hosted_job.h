@@ -3,9 +3,15 @@
 // A job as the server hosts it: the plan from its file, its database, its worker and the readers of
 // its queries.
 //
-//   hosted_job_load   evaluates the job file                                    (cheap; errors are
-//   the author's) hosted_job_start  opens the database, starts the worker hosted_job_stop   stops
-//   both; the plan stays for its last readers hosted_job_free
+//   hosted_job_new      a file's place among the jobs
+//   hosted_job_load     evaluates the file: errors are the author's, nothing is touched
+//   hosted_job_check    whether it may start on what is there, with nothing touched either
+//   hosted_job_start    opens the database, starts the worker
+//   hosted_job_end      ends the worker, closes the database; queries are still answered
+//   hosted_job_free
+//
+// One that cannot be loaded or started keeps its place: hosted_job_failed remembers why, and its
+// status says so.
 #ifndef LEAT_APP_HOSTED_JOB_H
 #define LEAT_APP_HOSTED_JOB_H
 
@@ -19,11 +25,14 @@ enum { READERS_IDLE_MAX = 4 };
 struct hosted_job {
     char *file; // of the job
     char *db;   // path of its database
-    struct plan *plan;
+    struct plan *plan; // NULL: not loaded
     struct store *store;
     struct embedded embedded;
     struct worker worker;
-    bool opened; // hosted_job_start was called
+    bool opened; // the worker's parts are there
+    bool routed; // its queries are
+    char why[ERR_TEXT_MAX];  // it is not running, because; "" when it is
+    char note[ERR_TEXT_MAX]; // a newer state of its file is not running, because
     struct http_job http;
     pthread_mutex_t lock;
     struct query_reader *idle[READERS_IDLE_MAX];
@@ -37,16 +46,24 @@ struct job_host {
     bool from_now, drop; // how far a changed job may go: see struct jobfile_options
 };
 
-int hosted_job_load(struct hosted_job **out, const char *file, const struct script_options *o,
+struct hosted_job *hosted_job_new(const char *file);
+int hosted_job_load(struct hosted_job *j, const struct script_options *o,
                     struct err *e) LEAT_CHECKED;
+int hosted_job_check(struct hosted_job *j, const struct job_host *host, struct err *e) LEAT_CHECKED;
 int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct err *e) LEAT_CHECKED;
-void hosted_job_stop(struct hosted_job *j);
-void hosted_job_free(struct hosted_job *j); // NULL is fine
+// The plan of one that has ended, for one that has none. They share it until the old one disowns
+// it, which it must before it is freed; then nobody may ask its queries any more.
+void hosted_job_adopt(struct hosted_job *j, const struct hosted_job *old);
+void hosted_job_disown(struct hosted_job *old);
+void hosted_job_failed(struct hosted_job *j, const struct err *e);
+void hosted_job_end(struct hosted_job *j);
+void hosted_job_free(struct hosted_job *j); // ends it first; NULL is fine
 
+// The job's name, or its file when it is not loaded.
+const char *hosted_job_name(const struct hosted_job *j);
+// Whatever has become of it: the state of one that does not run is JOB_STOPPED.
+void hosted_job_read(struct hosted_job *j, struct job_status *out);
 // {"name": ..., "version": ..., "state": ..., ...}
 void hosted_job_status(struct hosted_job *j, struct buf *json);
-
-// "data/jobs/<job>/<version>.db". Owned by the caller.
-char *hosted_job_path(const char *data_dir, const struct plan *p);
 
 #endif

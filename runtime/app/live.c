@@ -7,7 +7,7 @@
 
 #include "runtime/app/terminal.h"
 
-enum { LINE_EVERY_S = 10 };
+enum { LINE_EVERY_S = 10, SAID_S = 5 };
 
 void live_init(struct live *l, struct server *s)
 {
@@ -92,6 +92,34 @@ static void job_row(struct table_print *t, const char *name, const struct live_j
     buf_deinit(&spark);
 }
 
+// One line below the table, cut where the terminal ends, since lines are counted to draw over them.
+static void draw_remark(struct live *l, const char *mark, const char *job, const char *text)
+{
+    int width = terminal_width(stdout);
+    struct buf line = BUF_EMPTY;
+
+    buf_printf(&line, "  %s %s: %s", mark, job, text);
+    printf("%.*s\n", width > 1 && (size_t)width <= line.n ? width - 1 : (int)line.n,
+           buf_cstr(&line));
+    buf_deinit(&line);
+    l->lines++;
+}
+
+static void draw_remarks(struct live *l, struct hosted_job **jobs, size_t n,
+                         const struct job_status *s)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (s[i].why[0] != 0)
+            draw_remark(l, "!", hosted_job_name(jobs[i]), s[i].why);
+        if (jobs[i]->note[0] != 0)
+            draw_remark(l, "! not reloaded:", hosted_job_name(jobs[i]), jobs[i]->note);
+    }
+    if (l->said_ns != 0 && l->looked_ns - l->said_ns < (int64_t)SAID_S * 1000000000) {
+        printf("  %s\n", l->said);
+        l->lines++;
+    }
+}
+
 static void draw(struct live *l, struct hosted_job **jobs, size_t n, const struct job_status *s)
 {
     static const char *const columns[] = {
@@ -101,15 +129,10 @@ static void draw(struct live *l, struct hosted_job **jobs, size_t n, const struc
     if (l->lines > 0)
         printf("\x1b[%dA\x1b[J", l->lines);
     for (size_t i = 0; i < n; i++)
-        job_row(t, jobs[i]->plan->job, &l->jobs[i], &s[i]);
+        job_row(t, hosted_job_name(jobs[i]), &l->jobs[i], &s[i]);
     table_print_end(t, stdout);
     l->lines = (int)n + 1;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i].why[0] == 0)
-            continue;
-        printf("  ! %s: %.200s\n", jobs[i]->plan->job, s[i].why);
-        l->lines++;
-    }
+    draw_remarks(l, jobs, n, s);
     fflush(stdout);
 }
 
@@ -124,7 +147,7 @@ static void print_lines(struct live *l, struct hosted_job **jobs, size_t n,
         if (!due && s[i].state == l->jobs[i].state)
             continue;
         printf("%s %s: %lld in, %lld out, lag %lld, parked %lld, late %lld%s%s\n",
-               jobs[i]->plan->job, states[s[i].state], (long long)s[i].records_in,
+               hosted_job_name(jobs[i]), states[s[i].state], (long long)s[i].records_in,
                (long long)s[i].records_out, (long long)s[i].lag, (long long)s[i].parked,
                (long long)s[i].late, s[i].why[0] ? ": " : "", s[i].why);
     }
@@ -144,7 +167,7 @@ void live_look(struct live *l)
     if (n > LIVE_JOBS_MAX)
         n = LIVE_JOBS_MAX;
     for (size_t i = 0; i < n; i++) {
-        job_status(jobs[i]->worker.job, &status[i]);
+        hosted_job_read(jobs[i], &status[i]);
         measure(&l->jobs[i], &status[i], seconds > 0 ? seconds : 1);
     }
     l->looked_ns = now;
@@ -154,6 +177,16 @@ void live_look(struct live *l)
         print_lines(l, jobs, n, status);
     for (size_t i = 0; i < n; i++)
         l->jobs[i].state = status[i].state;
+}
+
+void live_say(struct live *l, const char *job, const char *what)
+{
+    snprintf(l->said, sizeof l->said, "%s: %s", job, what);
+    l->said_ns = clock_mono_ns(clock_system());
+    if (l->terminal)
+        return;
+    printf("%s: %s\n", job, what);
+    fflush(stdout);
 }
 
 void live_end(struct live *l)

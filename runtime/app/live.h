@@ -21,12 +21,16 @@ struct live {
     bool terminal;
     int lines; // drawn last time
     int64_t looked_ns, printed_ns;
+    char said[200]; // the last thing that was said, and when
+    int64_t said_ns;
     struct live_job jobs[LIVE_JOBS_MAX];
 };
 
 void live_init(struct live *l, struct server *s);
 // Call about twice a second.
 void live_look(struct live *l);
+// Something has happened to a job: "shop: reloaded". Shown at the next look.
+void live_say(struct live *l, const char *job, const char *what);
 void live_end(struct live *l);
 
 #endif

@@ -63,9 +63,9 @@ static void job_metric_write(const struct job_metric *m, struct hosted_job **job
 
     head(out, m->name, m->type, m->help);
     for (size_t i = 0; i < n; i++) {
-        job_status(jobs[i]->worker.job, &status);
+        hosted_job_read(jobs[i], &status);
         memcpy(&value, (const char *)&status + m->field, sizeof value);
-        buf_printf(out, "leat_%s{job=\"%s\"} %lld\n", m->name, jobs[i]->plan->job,
+        buf_printf(out, "leat_%s{job=\"%s\"} %lld\n", m->name, hosted_job_name(jobs[i]),
                    (long long)value);
     }
 }
@@ -76,8 +76,8 @@ static void job_state_write(struct hosted_job **jobs, size_t n, struct buf *out)
 
     head(out, "job_running", "gauge", "1 while the job runs, 0 while it waits or has stopped.");
     for (size_t i = 0; i < n; i++) {
-        job_status(jobs[i]->worker.job, &status);
-        buf_printf(out, "leat_job_running{job=\"%s\"} %d\n", jobs[i]->plan->job,
+        hosted_job_read(jobs[i], &status);
+        buf_printf(out, "leat_job_running{job=\"%s\"} %d\n", hosted_job_name(jobs[i]),
                    status.state == JOB_RUNNING);
     }
 }

@@ -13,26 +13,51 @@ struct server {
     struct server_config config;
     struct broker *broker;
     struct http_server *http;
+    pthread_rwlock_t lock; // write: the list of jobs changes; read: who asks from other threads
     struct hosted_job **jobs;
-    size_t n_jobs, n_routed;
+    size_t n_jobs;
     _Atomic int http_port; // HTTP's own threads ask for it, as soon as they are there; 0: not yet
     int64_t started_ms;
 };
 
 // --- start, step by step ---
 
+static struct job_host host_of(const struct server *s)
+{
+    return (struct job_host){.data_dir = s->config.data_dir,
+                             .broker = s->broker,
+                             .from_now = s->config.from_now,
+                             .drop = s->config.drop};
+}
+
+// Another job of that name would use the same files.
+static int check_name(const struct server *s, const struct hosted_job *j, size_t except,
+                      struct err *e)
+{
+    for (size_t i = 0; i < s->n_jobs; i++)
+        if (i != except && s->jobs[i]->plan != NULL &&
+            strcmp(s->jobs[i]->plan->job, j->plan->job) == 0)
+            return err_set(e, LEAT_EEXISTS, "%s and %s are both named job \"%s\"", s->jobs[i]->file,
+                           j->file, j->plan->job);
+    return 0;
+}
+
 static int load_jobs(struct server *s, struct err *e)
 {
     s->jobs = heap_zalloc((s->config.n_jobs + 1) * sizeof *s->jobs);
     for (size_t i = 0; i < s->config.n_jobs; i++) {
-        int rc = hosted_job_load(&s->jobs[i], s->config.job_files[i], &s->config.script, e);
-        if (rc != 0)
-            return rc;
+        struct hosted_job *j = s->jobs[i] = hosted_job_new(s->config.job_files[i]);
+        struct err why = {0};
+        int rc = hosted_job_load(j, &s->config.script, &why);
+        if (rc == 0)
+            rc = check_name(s, j, i, &why);
         s->n_jobs++;
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(s->jobs[k]->plan->job, s->jobs[i]->plan->job) == 0)
-                return err_set(e, LEAT_EEXISTS, "%s and %s are both named job \"%s\"",
-                               s->jobs[k]->file, s->jobs[i]->file, s->jobs[i]->plan->job);
+        if (rc == LEAT_ENOTFOUND) {
+            *e = why;
+            return rc;
+        }
+        if (rc != 0)
+            hosted_job_failed(j, &why);
     }
     return 0;
 }
@@ -115,15 +140,16 @@ static int make_topics(struct server *s, struct err *e)
 
 static int start_jobs(struct server *s, struct err *e)
 {
-    struct job_host host = {.data_dir = s->config.data_dir,
-                            .broker = s->broker,
-                            .from_now = s->config.from_now,
-                            .drop = s->config.drop};
+    struct job_host host = host_of(s);
 
+    (void)e;
     for (size_t i = 0; i < s->n_jobs; i++) {
-        int rc = hosted_job_start(s->jobs[i], &host, e);
-        if (rc != 0)
-            return rc;
+        struct hosted_job *j = s->jobs[i];
+        struct err why = {0};
+        if (j->why[0] != 0 || hosted_job_start(j, &host, &why) == 0)
+            continue;
+        hosted_job_end(j);
+        hosted_job_failed(j, &why);
     }
     return 0;
 }
@@ -137,23 +163,43 @@ static void on_metrics(void *arg, struct buf *text)
 {
     struct server *s = arg;
 
+    pthread_rwlock_rdlock(&s->lock);
     metrics_write(s->broker, s->jobs, s->n_jobs, text);
+    pthread_rwlock_unlock(&s->lock);
 }
 
 static bool on_healthy(void *arg, struct buf *why)
 {
     struct server *s = arg;
     struct job_status status;
+    bool healthy = true;
 
-    for (size_t i = 0; i < s->n_jobs; i++) {
-        job_status(s->jobs[i]->worker.job, &status);
-        if (status.state != JOB_STOPPED)
-            continue;
-        buf_printf(why, "job %s has stopped: %s\n", s->jobs[i]->plan->job, status.why);
-        return false;
+    pthread_rwlock_rdlock(&s->lock);
+    for (size_t i = 0; i < s->n_jobs && healthy; i++) {
+        hosted_job_read(s->jobs[i], &status);
+        healthy = status.state != JOB_STOPPED;
+        if (!healthy)
+            buf_printf(why, "job %s has stopped: %s\n", hosted_job_name(s->jobs[i]), status.why);
     }
-    buf_append_str(why, "ok\n");
-    return true;
+    pthread_rwlock_unlock(&s->lock);
+    if (healthy)
+        buf_append_str(why, "ok\n");
+    return healthy;
+}
+
+// A job whose queries cannot be reached would look as if it ran.
+static void add_routes(struct server *s, struct hosted_job *j)
+{
+    struct err e = {0};
+
+    if (j->why[0] != 0)
+        return;
+    if (http_add_job(s->http, &j->http, &e) == 0) {
+        j->routed = true;
+        return;
+    }
+    hosted_job_end(j);
+    hosted_job_failed(j, &e);
 }
 
 static int open_http(struct server *s, struct err *e)
@@ -168,13 +214,12 @@ static int open_http(struct server *s, struct err *e)
                             .arg = s};
     int rc = http_start(&s->http, &h, e);
 
-    if (rc == 0)
-        s->http_port = http_port(s->http);
-    for (size_t i = 0; i < s->n_jobs && rc == 0; i++) {
-        rc = http_add_job(s->http, &s->jobs[i]->http, e);
-        s->n_routed += rc == 0;
-    }
-    return rc;
+    if (rc != 0)
+        return rc;
+    s->http_port = http_port(s->http);
+    for (size_t i = 0; i < s->n_jobs; i++)
+        add_routes(s, s->jobs[i]);
+    return 0;
 }
 
 // Written beside and renamed, so that who waits for it reads it whole.
@@ -206,6 +251,7 @@ int server_start(struct server **out, const struct server_config *c, struct err 
     int rc = 0;
 
     s->config = *c;
+    pthread_rwlock_init(&s->lock, NULL);
     s->started_ms = clock_mono_ms(clock_system());
     for (size_t i = 0; i < ARRAY_LEN(steps) && rc == 0; i++)
         rc = steps[i](s, e);
@@ -229,18 +275,101 @@ void server_stop(struct server *s)
 {
     if (s == NULL)
         return;
-    for (size_t i = 0; i < s->n_routed; i++)
-        http_remove_job(s->http, &s->jobs[i]->http);
+    for (size_t i = 0; i < s->n_jobs; i++)
+        if (s->jobs[i]->routed)
+            http_remove_job(s->http, &s->jobs[i]->http);
     http_stop(s->http);
     for (size_t i = 0; i < s->n_jobs; i++)
-        hosted_job_stop(s->jobs[i]);
+        hosted_job_end(s->jobs[i]);
     if (s->broker != NULL)
         broker_stop(s->broker);
     for (size_t i = 0; i < s->n_jobs; i++)
         hosted_job_free(s->jobs[i]);
     broker_free(s->broker);
+    pthread_rwlock_destroy(&s->lock);
     heap_free(s->jobs);
     heap_free(s);
+}
+
+// --- reloading ---
+
+// Everything that can be found wrong while the old one runs.
+static int load_again(struct server *s, size_t i, struct hosted_job *j, struct err *e)
+{
+    struct job_host host = host_of(s);
+    int rc = hosted_job_load(j, &s->config.script, e);
+
+    if (rc == 0)
+        rc = check_name(s, j, i, e);
+    if (rc == 0)
+        rc = hosted_job_check(j, &host, e);
+    if (rc == 0)
+        rc = http_check_job(s->http, &j->http, &s->jobs[i]->http, e);
+    return rc;
+}
+
+static void take_place(struct server *s, size_t i, struct hosted_job *j)
+{
+    struct hosted_job *old = s->jobs[i];
+
+    http_replace_job(s->http, &old->http, &j->http);
+    j->routed = true;
+    s->jobs[i] = j;
+}
+
+// What ran before `j` could not start, once more. It has its plan from the old one.
+static void run_again(struct server *s, size_t i, const struct job_host *host)
+{
+    struct hosted_job *old = s->jobs[i], *again = hosted_job_new(old->file);
+    struct err e = {0};
+
+    if (old->plan == NULL) {
+        hosted_job_free(again);
+        return;
+    }
+    hosted_job_adopt(again, old);
+    if (hosted_job_start(again, host, &e) != 0) {
+        hosted_job_end(again);
+        hosted_job_failed(again, &e);
+    }
+    take_place(s, i, again);
+    hosted_job_disown(old);
+    hosted_job_free(old);
+}
+
+static int change_over(struct server *s, size_t i, struct hosted_job *j, struct err *e)
+{
+    struct job_host host = host_of(s);
+    struct hosted_job *old = s->jobs[i];
+    int rc;
+
+    hosted_job_end(old);
+    rc = hosted_job_start(j, &host, e);
+    if (rc != 0) {
+        hosted_job_free(j);
+        run_again(s, i, &host);
+        return rc;
+    }
+    take_place(s, i, j);
+    hosted_job_free(old);
+    return 0;
+}
+
+int server_reload(struct server *s, size_t i, struct err *e)
+{
+    struct hosted_job *j = hosted_job_new(s->config.job_files[i]);
+    int rc = load_again(s, i, j, e);
+
+    if (rc == 0) {
+        pthread_rwlock_wrlock(&s->lock);
+        rc = change_over(s, i, j, e);
+        pthread_rwlock_unlock(&s->lock);
+    } else {
+        hosted_job_free(j);
+    }
+    if (rc != 0)
+        snprintf(s->jobs[i]->note, sizeof s->jobs[i]->note, "%s", e->text);
+    return rc;
 }
 
 // --- what it is doing ---
@@ -280,9 +409,11 @@ void server_status(struct server *s, struct buf *json)
                (long long)(clock_mono_ms(clock_system()) - s->started_ms),
                s->config.durable ? "true" : "false", (long long)b.connections, (long long)b.topics,
                (long long)b.groups);
+    pthread_rwlock_rdlock(&s->lock);
     for (size_t i = 0; i < s->n_jobs; i++) {
         buf_append_str(json, i ? ",\n " : "\n ");
         hosted_job_status(s->jobs[i], json);
     }
+    pthread_rwlock_unlock(&s->lock);
     buf_append_str(json, "]}\n");
 }

@@ -3,11 +3,17 @@
 // The server behind `leat serve` and `leat run`: broker, jobs, HTTP, wired together, started and
 // stopped in order.
 //
-//   start: jobs are loaded (an error in a job file stops everything before anything runs) → broker
-//   opens its data
-//          → configured topics are made → broker listens → jobs open their databases and run → HTTP
-//          listens → ready file
+//   start: jobs are loaded → broker opens its data → configured topics are made → broker listens →
+//          jobs open their databases and run → HTTP listens → ready file
 //   stop:  HTTP, jobs, broker: the reverse
+//
+// A job that cannot be loaded or started does not keep the server from starting: it is there, as
+// stopped, with the reason. Only a job file that is not there does, since that is a slip of
+// whoever starts it.
+//
+// A job is reloaded from its file beside the one that runs: whatever can be found wrong with it is
+// found before the old one is ended, behind the step that it is in. Until the new one runs, queries
+// are answered by what the old one has left. (server_reload)
 #ifndef LEAT_APP_SERVER_H
 #define LEAT_APP_SERVER_H
 
@@ -49,7 +55,13 @@ void server_stop(struct server *s); // NULL is fine
 int server_kafka_port(const struct server *s);
 int server_http_port(const struct server *s);
 struct broker *server_broker(struct server *s);
+// Only for the thread that started the server.
 size_t server_jobs(const struct server *s, struct hosted_job ***jobs);
+
+// Loads the i-th job's file again and lets it take the place of the one that runs, on the thread
+// that started the server. When it cannot, the old one goes on, the error says why, and the job's
+// note does.
+int server_reload(struct server *s, size_t i, struct err *e) LEAT_CHECKED;
 
 void server_status(struct server *s, struct buf *json);
 

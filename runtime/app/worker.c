@@ -103,7 +103,7 @@ int worker_start(struct worker *w, const struct job_config *c, struct flusher *f
     return 0;
 }
 
-void worker_stop(struct worker *w)
+void worker_end(struct worker *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
@@ -112,18 +112,25 @@ void worker_stop(struct worker *w)
     pthread_mutex_unlock(&w->lock);
     if (w->started)
         pthread_join(w->thread, NULL);
+    w->started = false;
     if (w->flusher != NULL && w->job != NULL)
         flusher_unwatch(w->flusher, &w->watch);
     job_close(w->job);
+    w->job = NULL;
+}
+
+void worker_free(struct worker *w)
+{
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->committed);
     pthread_mutex_destroy(&w->lock);
 }
 
-void worker_wait_commit(struct worker *w, int64_t ms)
+bool worker_wait_commit(struct worker *w, int64_t ms)
 {
     struct timespec until;
     int64_t seen;
+    bool goes_on;
 
     deadline_in(ms, &until);
     pthread_mutex_lock(&w->lock);
@@ -131,5 +138,7 @@ void worker_wait_commit(struct worker *w, int64_t ms)
     while (w->commits == seen && !w->stopping &&
            pthread_cond_timedwait(&w->committed, &w->lock, &until) == 0)
         continue;
+    goes_on = !w->stopping;
     pthread_mutex_unlock(&w->lock);
+    return goes_on;
 }

@@ -30,9 +30,12 @@ struct worker {
 // Opens the job on the caller's thread (so that errors are the caller's) and starts its thread.
 int worker_start(struct worker *w, const struct job_config *c, struct flusher *flusher,
                  struct err *e) LEAT_CHECKED;
-// Finishes the turn, closes the job, joins. After a failed start too.
-void worker_stop(struct worker *w);
-// Any thread: returns after the next step, or after `ms`.
-void worker_wait_commit(struct worker *w, int64_t ms);
+// Finishes the turn, ends the thread and closes the job; who waits is told. After a failed start
+// too.
+void worker_end(struct worker *w);
+// After worker_end, when nobody can ask any more.
+void worker_free(struct worker *w);
+// Any thread: returns after the next step, or after `ms`. False: it has ended.
+bool worker_wait_commit(struct worker *w, int64_t ms);
 
 #endif

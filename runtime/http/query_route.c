@@ -18,7 +18,8 @@ static int wait_position(struct http_job *j, struct query_reader *r, struct byte
             return rc;
         if (left <= 0)
             return 0;
-        j->wait_commit(j, left < 100 ? left : 100);
+        if (!j->wait_commit(j, left < 100 ? left : 100))
+            return err_set(e, LEAT_ESTOPPED, "job %s is being restarted: ask again", j->name);
     }
 }
 

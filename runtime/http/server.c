@@ -308,17 +308,54 @@ static void job_drop(struct http_server *s, const struct http_job *j)
     s->n_paths = kept;
 }
 
-int http_add_job(struct http_server *s, struct http_job *j, struct err *e)
+static int job_add(struct http_server *s, struct http_job *j, struct err *e)
 {
     int rc = 0;
 
-    pthread_rwlock_wrlock(&s->lock);
     for (int i = 0; i < j->n_queries && rc == 0; i++)
         rc = query_add(s, j, &j->queries[i], e);
     if (rc != 0)
         job_drop(s, j);
+    return rc;
+}
+
+int http_add_job(struct http_server *s, struct http_job *j, struct err *e)
+{
+    int rc;
+
+    pthread_rwlock_wrlock(&s->lock);
+    rc = job_add(s, j, e);
     pthread_rwlock_unlock(&s->lock);
     return rc;
+}
+
+int http_check_job(struct http_server *s, struct http_job *j, const struct http_job *old,
+                   struct err *e)
+{
+    struct http_server trial = {0}; // the paths of the others; only those of `j` are its own
+    int rc;
+
+    pthread_rwlock_rdlock(&s->lock);
+    trial.paths = heap_alloc((s->n_paths + 1) * sizeof *trial.paths);
+    for (size_t i = 0; i < s->n_paths; i++)
+        if (s->paths[i].job != old)
+            trial.paths[trial.n_paths++] = s->paths[i];
+    rc = job_add(&trial, j, e);
+    pthread_rwlock_unlock(&s->lock);
+    job_drop(&trial, j);
+    heap_free(trial.paths);
+    return rc;
+}
+
+void http_replace_job(struct http_server *s, struct http_job *old, struct http_job *j)
+{
+    int rc;
+
+    pthread_rwlock_wrlock(&s->lock);
+    job_drop(s, old);
+    rc = job_add(s, j, NULL);
+    pthread_rwlock_unlock(&s->lock);
+    ASSERT(rc == 0); // checked before
 }
 
 void http_remove_job(struct http_server *s, struct http_job *j)

@@ -26,8 +26,8 @@ struct http_job {
     // A reader for this thread alone, until it is given back.
     struct query_reader *(*borrow)(struct http_job *j, struct err *e);
     void (*give_back)(struct http_job *j, struct query_reader *r);
-    // Returns after the next commit, or after `ms`.
-    void (*wait_commit)(struct http_job *j, int64_t ms);
+    // Returns after the next commit, or after `ms`. False: the job has ended, none will come.
+    bool (*wait_commit)(struct http_job *j, int64_t ms);
 };
 
 struct http_config {
@@ -50,5 +50,11 @@ int http_port(const struct http_server *s);
 int http_add_job(struct http_server *s, struct http_job *j, struct err *e) LEAT_CHECKED;
 // Waits for requests of the job that are running.
 void http_remove_job(struct http_server *s, struct http_job *j);
+// Whether `j` could take the place of `old` (NULL: of none): 0, or as http_add_job.
+int http_check_job(struct http_server *s, struct http_job *j, const struct http_job *old,
+                   struct err *e) LEAT_CHECKED;
+// Gives the routes of `old` up for those of `j`, at once, when http_check_job has said that it can
+// be. Waits for requests of the old one that are running.
+void http_replace_job(struct http_server *s, struct http_job *old, struct http_job *j);
 
 #endif

@@ -108,7 +108,7 @@ class Unreachable(unittest.TestCase):
 
 
 class JobFiles(unittest.TestCase):
-    """A mistake in a job file is told with its line, by check as by serve, and nothing starts."""
+    """A mistake in a job file is told with its line, by check as by run; the job does not run."""
 
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="leat-test-")
@@ -122,8 +122,8 @@ class JobFiles(unittest.TestCase):
         told = f"{path}:{message}" if message[0].isdigit() else message
         self.assertEqual(leat("check", path, code=1).err, f"leat check: {told}\n")
         data = os.path.join(self.folder.name, "data")
-        r = leat("serve", path, "--data", data, "--kafka-listen", "127.0.0.1:0", "--http-listen",
-                 "127.0.0.1:0", code=1, timeout=30)
+        r = leat("run", path, "--data", data, "--kafka-listen", "127.0.0.1:0", "--http-listen",
+                 "127.0.0.1:0", "--until", "end", code=1, timeout=30)
         self.assertIn(told, r.err)
 
     def test_misspelt_word(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.crash.campaign import Load, check, ledger_server  # noqa: E402
-from tests.support.server import Server, leat, main  # noqa: E402
+from tests.support.server import Server, leat, main, until  # noqa: E402
 
 SHOP = Path(__file__).resolve().parent / "jobs/shop.lua"
 ANY_PORTS = ("--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
@@ -50,6 +50,16 @@ class Lifecycle(unittest.TestCase):
         finally:
             other.close()
 
+    def start_stopped(self, message, job=None):
+        """The server starts, the job does not: it is there with its reason."""
+        with Server(job or str(SHOP), "--topic", "in=1", data=self.server.data) as other:
+            job = other.job("shop")
+            self.assertEqual(job["state"], "stopped")
+            self.assertIn(message, job["why"])
+            self.assertEqual(other.get("/healthz").status, 503)
+            self.assertIn(message, other.leat("status").out)
+            self.assertIn(message, other.trace())
+
     def changed(self, old, new):
         text = SHOP.read_text()
         self.assertIn(old, text)
@@ -75,42 +85,103 @@ class Starts(Lifecycle):
         """Case 80: the job's lock holds even where the server's does not."""
         os.makedirs(self.server.folder + "/other")
         os.symlink(self.server.data + "/jobs", self.server.folder + "/other/jobs")
-        other = Server(str(SHOP), "--topic", "in=1", data=self.server.folder + "/other")
-        self.assertIn("jobs/shop/1.lock: another process", other.refused())
-        other.close()
+        with Server(str(SHOP), "--topic", "in=1", data=self.server.folder + "/other") as other:
+            job = other.job("shop")
+            self.assertEqual(job["state"], "stopped")
+            self.assertIn("jobs/shop/1.lock: another process", job["why"])
 
-    def test_one_name_for_two_files_is_refused(self):
+    def test_jobs_that_cannot_start_do_not_keep_others(self):
+        """A file with an error, a name that is taken, a path that is taken: each is there as
+        stopped, with its reason, and the job beside them runs."""
         self.server.terminate()
+        broken = self.server.file("broken.lua", 'job "broken" { version = 1 }\n\nfrm "in"\n')
         again = self.server.file("again.lua", SHOP.read_text())
-        r = leat("serve", SHOP, again, "--data", self.server.data, *ANY_PORTS, code=1)
-        self.assertIn(f'{SHOP} and {again} are both named job "shop"', r.err)
+        path = self.server.file("path.lua", SHOP.read_text().replace('"shop"', '"path"'))
+        self.server.args[1:1] = [broken, again, path]
+        self.server.start()
+        self.fill()
+        self.assertEqual(self.rows(), ["10"])
+        jobs = {j["file"]: j for j in self.server.get("/status").json["jobs"]}
+        self.assertEqual(jobs[broken]["job"], broken)
+        for file, why in ((broken, f"{broken}:3: unknown name 'frm'"),
+                          (again, f'{SHOP} and {again} are both named job "shop"'),
+                          (path, "both claim /orders/:n")):
+            self.assertEqual(jobs[file]["state"], "stopped")
+            self.assertIn(why, jobs[file]["why"])
+            self.assertIn(why, self.server.leat("status").out)
+        self.assertEqual(jobs[str(SHOP)]["state"], "running")
+        self.assertIn(f"{broken}:3: unknown name 'frm'", self.server.get("/healthz").body)
+        self.assertIn('leat_job_running{job="shop"} 1', self.server.get("/metrics").body)
+
+    def test_a_job_file_that_is_not_there_is_refused(self):
+        self.server.terminate()
+        r = leat("serve", SHOP, "/nowhere/job.lua", "--data", self.server.data, *ANY_PORTS, code=1)
+        self.assertIn("/nowhere/job.lua", r.err)
 
     def test_changed_table_needs_a_version(self):
         self.fill()
         self.server.terminate()
         changed = self.changed("n  integer not null", "n  integer")
-        self.start_refused("the job has changed since its file was made: table orders has other "
-                           "columns or constraints: needs a rebuild. Set version = 2 to build it "
+        self.start_stopped("the job has changed since its file was made: table orders: column n "
+                           "integer: its constraints are others. Set version = 2 to build it anew "
                            "beside version 1", changed)
         self.server.start()
         self.assertEqual(self.rows(), ["10"])
 
-    def test_changed_meaning_of_a_table_needs_a_version(self):
+    def test_changed_meaning_of_a_table_needs_a_version_or_holds_from_now(self):
         self.fill()
         self.server.terminate()
         changed = self.changed('input:into(orders, { id = "id", n = "n"',
                                'input:into(orders, { id = "id", n = "n * 2"')
-        self.start_refused("Set version = 2 to build it beside version 1", changed)
+        self.start_stopped('n "n" → "n * 2"', changed)
+        self.server.args[:] = [changed, "--topic", "in=1", "--from-now"]
+        self.server.start()
+        position = self.server.produce("in", {"id": "x", "n": 100})
+        self.server.leat("query", "shop", "by_n", "--min-position", position)
+        self.assertEqual(self.rows("select max(n) from orders"), ["200"])
+        self.assertEqual(self.rows("select count(*) from orders where n < 10"), ["10"])
 
-    def test_new_version_is_built_from_the_start(self):
+    def test_what_is_removed_goes_with_yes(self):
         self.fill()
         self.server.terminate()
-        bumped = Server(self.changed("version = 1", "version = 2"), "--topic", "in=1",
-                        data=self.server.data)
-        with bumped:
-            bumped.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 10)
-            self.assertEqual(len(bumped.get("/q/shop/by_n").json), 10)
+        gone = self.server.file("gone.lua", 'job "shop" { version = 1 }\nfrom "in" :to "copy"\n')
+        self.start_stopped("table orders is gone from the job: start it with --yes", gone)
+        self.server.args[:] = [gone, "--topic", "in=1", "--yes"]
+        self.server.start()
+        self.server.terminate()
+        db = sqlite3.connect(self.job_file())
+        names = [r[0] for r in db.execute("select name from sqlite_schema")]
+        db.close()
+        self.assertNotIn("orders", names)
+
+    def test_new_version_of_a_job_without_outputs_begins_at_the_start(self):
+        self.fill()
+        self.server.terminate()
+        silent = SHOP.read_text().replace(':to("big", { key = "id" })', "")
+        self.server.args[0] = self.server.file("silent.lua", silent)
+        self.server.start()
+        self.server.terminate()
+        self.server.args[0] = self.server.file("two.lua",
+                                               silent.replace("version = 1", "version = 2"))
+        self.server.start()
+        self.server.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 10)
+        self.assertEqual(len(self.server.get("/q/shop/by_n").json), 10)
         self.assertTrue(os.path.exists(self.job_file()))
+
+    def test_new_version_does_not_publish_again(self):
+        """Outputs would be there twice: the version is refused, going back to one too."""
+        self.fill()
+        self.server.terminate()
+        two = self.changed("version = 1", "version = 2")
+        self.start_stopped("version 2 of job shop would publish again what version 1 has published",
+                           two)
+        again = self.server.file("again.lua", Path(two).read_text().replace(
+            "version = 2", 'version = 2, rebuild = { outputs = "publish" }'))
+        with Server(again, "--topic", "in=1", data=self.server.data) as other:
+            other.wait_job("shop", lambda j: j["records_in"] == 10 and j["lag"] == 0)
+            until("both versions have published", lambda: len(other.consume("big")) == 8)
+        self.start_stopped("version 1 of job shop would publish again what version 2 has "
+                           "published: going back to a version is not supported yet")
 
     def test_comments_queries_and_sinks_may_change(self):
         self.fill()
@@ -124,7 +195,7 @@ class Starts(Lifecycle):
         self.fill()
         self.server.terminate()
         self.edit("pragma journal_mode=delete")
-        self.start_refused("PRAGMA journal_mode is not 'wal': somebody changed it")
+        self.start_stopped("PRAGMA journal_mode is not 'wal': somebody changed it")
 
     def test_foreign_write_stops_the_job(self):
         self.fill()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/app/rehearsal.h"
+
+#include "operators/operators.h"
+#include "projections/jobfile.h"
+
+static int memory_open(void *arg, const struct plan *p, struct store **out, struct err *e)
+{
+    struct jobfile_options in_memory = {.path = NULL};
+
+    (void)arg;
+    return jobfile_open(out, p, &in_memory, e);
+}
+
+static void memory_close(void *arg, struct store *s)
+{
+    (void)arg;
+    jobfile_close(s);
+}
+
+int rehearsal_open(struct driver **out, const struct plan *p,
+                   const struct operator_type *const *operators, struct err *e)
+{
+    struct driver_config c = {.plan = p,
+                              .operators = operators != NULL ? operators : operator_types(),
+                              .stores = {.open = memory_open, .close = memory_close},
+                              .start_ms = clock_wall_ms(clock_system()),
+                              .n_partitions = 1};
+
+    return driver_open(out, &c, e);
+}
+
+int rehearse(const struct plan *p, struct err *e)
+{
+    struct driver *d;
+    int rc = rehearsal_open(&d, p, NULL, e);
+
+    driver_close(d);
+    return rc;
+}

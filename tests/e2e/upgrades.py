@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs that change: `leat plan`, and `leat run` that reloads what is saved."""
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import Server, leat, main, until  # noqa: E402
+
+JOB = """job "shop" { version = 1 }
+
+local orders = table "orders" [[
+  id    text primary key,
+  total integer not null
+]]
+
+local events = from "events"
+
+events:into(orders, { id = "id", total = "price * qty" })
+events:by "id" :select { "id" } :to "seen"
+
+query "all" { sql = "select * from orders" }
+"""
+
+
+class Changing(unittest.TestCase):
+    """A running server with one job, in a folder where the job is edited."""
+
+    def setUp(self):
+        self.server = Server(command="run")
+        self.path = self.save(JOB)
+        self.server.args.append(self.path)
+        self.server.start()
+
+    def tearDown(self):
+        self.server.close()
+
+    def save(self, text):
+        """As an editor does: another file, renamed."""
+        path = self.server.file("job.lua.new", text)
+        os.replace(path, path[:-4])
+        return path[:-4]
+
+    def edit(self, old, new):
+        text = Path(self.path).read_text()
+        self.assertIn(old, text)
+        return self.save(text.replace(old, new))
+
+    def fill(self, first=0, n=10):
+        position = self.server.produce("events", *({"id": f"r{i}", "price": 2, "qty": i}
+                                                   for i in range(first, first + n)))
+        self.server.leat("query", "shop", "all", "--min-position", position)
+
+    def rows(self, sql):
+        return self.server.leat("query", "shop", sql, "--csv").out.splitlines()[1:]
+
+    def job(self):
+        return self.server.get("/status").json["jobs"][0]
+
+
+class Plan(Changing):
+    def plan(self, *args, code):
+        return leat("plan", self.path, "--data", self.server.data, *args, code=code).out
+
+    def setUp(self):
+        super().setUp()
+        self.fill()
+        self.server.terminate()  # or it would reload
+
+    def test_nothing_has_changed(self):
+        self.assertEqual(self.plan(code=0), " shop 1: nothing has changed\n")
+        self.edit('job "shop"', '-- a comment\njob "shop"')
+        self.assertEqual(self.plan(code=0), " shop 1: nothing has changed\n")
+
+    def test_a_job_that_has_not_run(self):
+        self.edit('"shop"', '"other"')
+        self.assertEqual(self.plan(code=0), " other 1: new; it reads events\n")
+
+    def test_in_place(self):
+        self.edit("integer not null\n", "integer not null,\n  note  text default 'none'\n")
+        self.edit("select * from orders", "select id from orders")
+        self.assertEqual(self.plan(code=0), """\
+ shop 1
+   table orders   + column note text default 'none'                        in place
+   query all      ~ sql "select * from orders" → "select id from orders"   in place
+""")
+
+    def test_rebuild(self):
+        self.edit("integer not null\n", "integer not null,\n  tax   decimal(14,2) not null\n")
+        self.edit('"price * qty"', '"price * qty + tax", tax = "tax"')
+        self.assertEqual(self.plan(code=2), """\
+ shop 1
+   table orders                         + column tax decimal(14,2) not null                       \
+      REBUILD (no default)
+   operator from[events]/into[orders]   ~ tax none → "tax"; total "price * qty" → "price * qty + ta\
+x"   REBUILD (what it keeps has the old meaning)
+ A rebuild reads events from the start: up to 10 records.
+ Set version = 2 to build it anew beside version 1.
+""")
+
+    def test_from_now_and_yes_are_named(self):
+        self.edit('"price * qty"', '"price + qty"')
+        self.assertIn("Set version = 2 to build it anew beside version 1, or start it with "
+                      "--from-now: what is there keeps the old meaning.", self.plan(code=2))
+        self.save('job "shop" {}\nfrom "events" :to "seen"\n')
+        out = self.plan(code=0)
+        self.assertIn("table orders                         - is gone", out)
+        self.assertIn("Start it with --yes: what the removed ones keep is dropped.", out)
+
+    def test_another_version(self):
+        self.edit("version = 1", "version = 2")
+        out = self.plan(code=2)
+        self.assertIn(" shop 1 → 2\n", out)
+        self.assertIn("Refused: version 2 of job shop would publish again what version 1 has "
+                      "published", out)
+
+    def test_json_beside_a_running_server(self):
+        """The file is read while the server has it open."""
+        self.server.start()
+        self.save(Path(self.path).read_text())
+        path = self.server.file("other.lua", JOB.replace("price * qty", "price"))
+        r = json.loads(leat("plan", path, "--data", self.server.data, "--json", code=2).out)
+        self.assertEqual((r["job"], r["version"], r["against"], r["start"], r["class"],
+                          r["rebuild"], r["records"]),
+                         ("shop", 1, 1, "goes on", "rebuild", True, 10))
+        self.assertEqual(r["differences"], [{
+            "class": "rebuild", "what": "operator", "name": "from[events]/into[orders]",
+            "sign": "~", "text": 'total "price * qty" → "price"',
+            "why": "what it keeps has the old meaning", "from_now": True, "line": 10}])
+        self.assertEqual(self.job()["state"], "running")
+
+    def test_a_job_that_does_not_load(self):
+        self.save("job 'shop' {}\nfrm 'x'\n")
+        self.plan(code=1)
+
+
+class Reload(Changing):
+    def reloaded(self, seconds=20):
+        until(lambda: f"it is reloaded:\n{self.server.trace()}",
+              lambda: "shop: reloaded" in self.server.trace(), seconds)
+
+    def refused(self, *parts):
+        """The old one goes on, and why is told on the terminal and in the status."""
+        job = until(lambda: f"it is refused:\n{self.server.trace()}",
+                    lambda: self.job() if self.job()["note"] else None)
+        for part in parts:
+            self.assertIn(part, job["note"])
+            self.assertIn(part, self.server.trace())
+        self.assertEqual(job["state"], "running")
+        self.fill(first=100)
+        self.assertEqual(self.rows("select count(*) from orders"), ["20"])
+
+    def test_in_place(self):
+        self.fill()
+        began = time.monotonic()
+        self.edit("integer not null\n", "integer not null,\n  note  text default 'none'\n")
+        self.reloaded()
+        took = time.monotonic() - began
+        self.fill(first=10)
+        self.assertEqual(self.rows("select count(*), min(note) from orders"), ["20,none"])
+        self.assertEqual(self.server.get("/q/shop/all").json[0]["note"], "none")
+        self.assertEqual(len(self.server.consume("seen")), 20)
+        self.assertLess(took, 10)  # a second, where nothing else runs
+
+    def test_error_is_told_with_its_line_and_a_good_file_is_taken(self):
+        self.fill()
+        self.edit("events:by", "event:by")
+        self.refused(f"{self.path}:11: unknown name 'event'")
+        self.edit("event:by", "events:by")
+        self.edit("select * from orders", "select count(*) as n from orders")
+        self.reloaded()
+        self.assertEqual(self.job()["note"], "")
+        self.assertEqual(self.server.get("/q/shop/all").json, [{"n": 20}])
+
+    def test_rebuild_is_refused(self):
+        self.fill()
+        self.edit('"price * qty"', '"price + qty"')
+        self.refused("the job has changed since its file was made", 'total "price * qty"',
+                     "Set version = 2")
+
+    def test_what_only_its_operators_know_is_refused(self):
+        """Found before the old one is ended."""
+        self.fill()
+        self.edit('events:by "id"', 'events:by "id" :aggregate { n = count() } :into(table "x" '
+                                    '[[id text primary key]])\nevents:by "id"')
+        self.refused("table x has no column n")
+
+    def test_a_job_that_could_not_start(self):
+        self.server.terminate()
+        self.edit("events:by", "event:by")
+        self.server.start()
+        self.assertEqual(self.job()["state"], "stopped")
+        self.edit("event:by", "events:by")
+        self.reloaded()
+        self.fill()
+        self.assertEqual(self.job()["state"], "running")
+
+    def test_modules_are_watched(self):
+        os.makedirs(os.path.join(os.path.dirname(self.path), "lib"), exist_ok=True)
+        self.server.file("lib/x.lua", "return 1\n")
+        self.reloaded()
+
+    def test_under_load(self):
+        """Nothing is lost or doubled by reloads between any two records, and queries are answered
+        all the time."""
+        total, batch, answers = 6000, 100, []
+        done = threading.Event()
+
+        def ask():
+            while not done.is_set():
+                answers.append(self.server.get("/q/shop/all?").status)
+
+        def send():
+            for first in range(0, total, batch):
+                self.server.produce("events", *({"id": f"r{i}", "price": 1, "qty": 1}
+                                                for i in range(first, first + batch)))
+
+        self.save(JOB.replace("select * from orders", "select count(*) as n0 from orders"))
+        sender, asker = threading.Thread(target=send), threading.Thread(target=ask)
+        sender.start(), asker.start()
+        try:
+            n = 0
+            while sender.is_alive() or n < 3:
+                n += 1
+                self.save(JOB.replace("select * from orders",
+                                      f"select count(*) as n{n} from orders"))
+                until(lambda: f"reload {n}:\n{self.server.trace()}",
+                      lambda: f'"n{n}":' in self.server.get("/q/shop/all").body)
+        finally:
+            sender.join()
+            done.set()
+            asker.join()
+        self.server.wait_job("shop", lambda j: j["lag"] == 0 and j["outbox_waiting"] == 0)
+        self.assertEqual(self.server.get("/q/shop/all").json, [{f"n{n}": total}])
+        seen = [r["id"] for r in self.server.consume("seen")]
+        self.assertEqual((len(seen), len(set(seen))), (total, total))
+        self.assertEqual(set(answers), {200})
+
+
+del Changing  # has no tests of its own
+
+if __name__ == "__main__":
+    main()
