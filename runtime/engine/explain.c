@@ -1,164 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The operator tree that `leat explain` prints: one operator a line, children indented below what
-// feeds them.
+// One operator a line, children below what feeds them, a window on a line before its aggregate:
 //
-//   from weather.readings       native   time=time
-//   ├ by station                native
-//   │ └ aggregate n low high    native   window 1d   rows: daily
-//   │   └ final → where ...     native
+//   from telemetry             native            time=ts  disorder=5s  idle=30s
+//   └ by assetId               native     61 ns
+//     └ window 1m +30s         native
+//       └ aggregate n avg      native     94 ns  state: 1 row per key and open window
+//         ├ into telemetry_1m  native            1 upsert per dirty key and commit
+//         └ late → to strays   native     80 ns
 //   no Lua runs per record
-#include "runtime/base/datetime.h"
-#include "runtime/engine/plan.h"
+//
+// An operator that several streams meet in is drawn below the first of them, the others point at
+// it. Lines are collected before they are printed, for the width of the columns.
+#include "runtime/engine/explain.h"
 
-enum { MARK_COLUMN = 44 };
+enum { LEFT_COLUMNS_MAX = 64, COST_COLUMNS = 10 };
 
-static void expr_text_of(const struct plan_expr *x, struct buf *out)
-{
-    if (x->fn != NULL)
-        buf_printf(out, "function at line %d", x->fn->line);
-    else if (x->text != NULL)
-        buf_append_str(out, x->text);
-    else if (value_is_nil(&x->constant) || value_write_json(&x->constant, out, NULL) != 0)
-        buf_append_str(out, "nil");
-}
+struct line {
+    struct buf left, right;
+    int node;  // whose mark and cost stand between; -1: none
+    bool cost; // its cost stands here
+};
 
-static void field_names(const struct plan_field *f, int n, struct buf *out)
-{
-    for (int i = 0; i < n; i++)
-        buf_printf(out, " %.*s", BYTES_FMT(f[i].name));
-}
-
-static void aggregate_names(const struct plan_node *n, struct buf *out)
-{
-    for (int i = 0; i < n->aggregate.n; i++)
-        buf_printf(out, " %.*s", BYTES_FMT(n->aggregate.aggs[i].name));
-}
-
-static void more_what(const struct plan *p, const struct plan_node *n, struct buf *out)
-{
-    switch (n->kind) {
-    case NODE_EXPLODE:
-        buf_append_byte(out, ' ');
-        expr_text_of(&n->explode.list, out);
-        buf_printf(out, " as %.*s", BYTES_FMT(n->explode.name));
-        break;
-    case NODE_DEDUPE:
-        for (int i = 0; i < n->dedupe.n; i++) {
-            buf_append_byte(out, ' ');
-            expr_text_of(&n->dedupe.by[i].expr, out);
-        }
-        break;
-    case NODE_CHANGES:
-        buf_printf(out, "%s%s%s", n->changes.name != NULL ? " of " : "",
-                   n->changes.name != NULL ? n->changes.name : "",
-                   n->changes.latest ? ", the latest of a commit" : "");
-        break;
-    case NODE_JOIN:
-        if (n->join.with != JOIN_STREAM)
-            buf_printf(out, " %s", p->tables[n->join.table].name);
-        buf_printf(out, " as %.*s", BYTES_FMT(n->join.as));
-        break;
-    default:
-        break;
-    }
-}
-
-// "where temperature > 90": what the operator is.
-static void what(const struct plan *p, const struct plan_node *n, struct buf *out)
-{
-    buf_append_str(out, node_kind_name(n->kind));
-    switch (n->kind) {
-    case NODE_SOURCE:
-        buf_printf(out, " %s", n->source.topic);
-        break;
-    case NODE_WHERE:
-    case NODE_SPLIT:
-        buf_append_byte(out, ' ');
-        expr_text_of(&n->where.condition, out);
-        break;
-    case NODE_SELECT:
-    case NODE_SET:
-        field_names(n->select.fields, n->select.n, out);
-        break;
-    case NODE_MATCH:
-        buf_append_byte(out, ' ');
-        expr_text_of(&n->match.on, out);
-        break;
-    case NODE_BY:
-        field_names(n->by.parts, n->by.n, out);
-        break;
-    case NODE_AGGREGATE:
-        aggregate_names(n, out);
-        break;
-    case NODE_INTO:
-        buf_printf(out, " %s", p->tables[n->into.table].name);
-        break;
-    case NODE_TO:
-        buf_printf(out, " %s", n->to.topic);
-        break;
-    default:
-        more_what(p, n, out);
-        break;
-    }
-}
-
-static void duration(struct buf *out, const char *label, int64_t ms)
-{
-    char text[32];
-
-    duration_format(ms, text);
-    buf_printf(out, "  %s%s", label, text);
-}
-
-static void match_details(const struct plan_node *n, struct buf *out)
-{
-    int lua = 0;
-
-    for (int i = 0; i < n->match.n; i++)
-        lua += n->match.cases[i].fn != NULL;
-    buf_printf(out, "  %d types, %d of them in Lua", n->match.n, lua);
-}
-
-static void aggregate_details(const struct plan *p, const struct plan_node *n, struct buf *out)
-{
-    const struct plan_window *w = &n->aggregate.window;
-
-    if (w->kind == WINDOW_NONE) {
-        buf_append_str(out, "  state: 1 row per key");
-    } else {
-        duration(out, "window ", w->size_ms);
-        if (w->kind == WINDOW_HOPPING)
-            duration(out, "every ", w->every_ms);
-        if (w->grace_ms > 0)
-            duration(out, "grace ", w->grace_ms);
-        buf_append_str(out, "  state: 1 row per key and open window");
-    }
-    if (n->aggregate.table >= 0)
-        buf_printf(out, " of %s", p->tables[n->aggregate.table].name);
-}
-
-static void details(const struct plan *p, const struct plan_node *n, struct buf *out)
-{
-    if (n->kind == NODE_SOURCE && n->source.has_time) {
-        buf_append_str(out, "  time=");
-        expr_text_of(&n->source.time, out);
-    }
-    if (n->kind == NODE_SOURCE && n->source.disorder_ms > 0)
-        duration(out, "disorder=", n->source.disorder_ms);
-    if (n->kind == NODE_SOURCE && n->source.schema != NULL)
-        buf_printf(out, "  %s", n->source.schema->name);
-    if (n->kind == NODE_EVERY)
-        duration(out, "", n->every.interval_ms);
-    if (n->kind == NODE_DEDUPE)
-        duration(out, "within ", n->dedupe.within_ms);
-    if (n->kind == NODE_PROCESS && n->process.ttl_ms >= 0)
-        duration(out, "ttl ", n->process.ttl_ms);
-    if (n->kind == NODE_MATCH)
-        match_details(n, out);
-    if (n->kind == NODE_AGGREGATE)
-        aggregate_details(p, n, out);
-}
+struct tree {
+    const struct plan *p;
+    const struct plan_cost *costs;
+    struct line *lines;
+    int n, cap;
+    bool *drawn;
+    struct buf indent;
+};
 
 static size_t columns_of(const struct buf *line)
 {
@@ -169,13 +40,31 @@ static size_t columns_of(const struct buf *line)
     return n;
 }
 
-struct tree {
-    const struct plan *p;
-    struct buf *out;
+// Where a line stands: below what, through which of its ports.
+struct place {
+    const char *via;
+    bool last, root;
 };
 
-static void print_node(struct tree *t, int index, const char *via, struct buf *indent, bool last,
-                       bool root);
+static struct line *add_line(struct tree *t, const struct place *at, int node)
+{
+    struct line *l;
+
+    ASSERT(t->n < t->cap);
+    l = &t->lines[t->n++];
+    l->node = node;
+    buf_append_bytes(&l->left, buf_bytes(&t->indent));
+    buf_append_str(&l->left, at->root ? "" : at->last ? "└ " : "├ ");
+    buf_append_str(&l->left, at->via);
+    return l;
+}
+
+static void deeper(struct tree *t, const struct place *at)
+{
+    buf_append_str(&t->indent, at->root ? "" : at->last ? "  " : "│ ");
+}
+
+static void draw(struct tree *t, int index, const struct place *at);
 
 // The changes of a table stand below no writer: they are a root of their own.
 static bool is_root(const struct plan_node *n)
@@ -183,7 +72,7 @@ static bool is_root(const struct plan_node *n)
     return n->n_inputs == 0 || (n->kind == NODE_CHANGES && n->changes.name != NULL);
 }
 
-static void print_children(struct tree *t, int index, struct buf *indent)
+static void draw_children(struct tree *t, int index)
 {
     static const char *const via[] = {"", "final → ", "late → ", "rest → ", ""};
     const struct plan_node *n = &t->p->nodes[index];
@@ -195,46 +84,129 @@ static void print_children(struct tree *t, int index, struct buf *indent)
     for (int port = 0; port < OUT_PORTS; port++)
         for (int i = 0; i < n->n_outs[port]; i++)
             if (!is_root(&t->p->nodes[n->outs[port][i].node]))
-                print_node(t, n->outs[port][i].node, via[port], indent, ++done == total, false);
+                draw(t, n->outs[port][i].node, &(struct place){via[port], ++done == total, false});
 }
 
-static void print_node(struct tree *t, int index, const char *via, struct buf *indent, bool last,
-                       bool root)
+// An aggregate's window, and the place below it.
+static struct place draw_window(struct tree *t, int index, const struct place *at)
+{
+    struct line *l = add_line(t, at, index);
+
+    explain_window(&t->p->nodes[index].aggregate.window, &l->left);
+    deeper(t, at);
+    return (struct place){"", true, false};
+}
+
+static void draw(struct tree *t, int index, const struct place *at)
 {
     const struct plan_node *n = &t->p->nodes[index];
-    struct buf line = BUF_EMPTY;
-    size_t before = indent->n;
+    size_t before = t->indent.n;
+    struct place here = *at;
+    struct line *l;
 
-    buf_append_bytes(&line, buf_bytes(indent));
-    buf_append_str(&line, root ? "" : last ? "└ " : "├ ");
-    buf_append_str(&line, via);
-    what(t->p, n, &line);
-    for (size_t width = columns_of(&line); width < MARK_COLUMN; width++)
-        buf_append_byte(&line, ' ');
-    buf_append_str(&line, n->native ? " native" : " lua   ");
-    details(t->p, n, &line);
-    buf_append_byte(&line, '\n');
-    buf_append_bytes(t->out, buf_bytes(&line));
-    buf_deinit(&line);
-    buf_append_str(indent, root ? "" : last ? "  " : "│ ");
-    print_children(t, index, indent);
-    indent->n = before;
+    if (n->kind == NODE_AGGREGATE && n->aggregate.window.kind != WINDOW_NONE)
+        here = draw_window(t, index, at);
+    l = add_line(t, &here, t->drawn[index] ? -1 : index);
+    explain_what(t->p, n, &l->left);
+    if (t->drawn[index]) {
+        buf_append_str(&l->left, "  (above)");
+        t->indent.n = before;
+        return;
+    }
+    t->drawn[index] = true;
+    l->cost = true;
+    explain_details(t->p, n, &l->right);
+    deeper(t, &here);
+    draw_children(t, index);
+    t->indent.n = before;
 }
 
-void plan_explain(const struct plan *p, struct buf *out)
-{
-    struct tree t = {p, out};
-    struct buf indent = BUF_EMPTY;
-    int lua = 0;
+// --- printing ---
 
-    for (int i = 0; i < p->n_nodes; i++) {
-        lua += !p->nodes[i].native;
-        if (is_root(&p->nodes[i]))
-            print_node(&t, i, "", &indent, true, true);
+static void pad(struct buf *out, size_t have, size_t want)
+{
+    for (; have < want; have++)
+        buf_append_byte(out, ' ');
+}
+
+static void print_cost(const struct tree *t, const struct line *l, struct buf *out)
+{
+    const struct plan_cost *c = &t->costs[l->node];
+    struct buf text = BUF_EMPTY;
+
+    if (l->cost && c->records > 0)
+        buf_printf(&text, "%lld ns", (long long)((c->ns + c->records / 2) / c->records));
+    pad(out, columns_of(&text), COST_COLUMNS);
+    buf_append_bytes(out, buf_bytes(&text));
+    buf_deinit(&text);
+}
+
+static void print_line(const struct tree *t, const struct line *l, size_t width, struct buf *out)
+{
+    buf_append_bytes(out, buf_bytes(&l->left));
+    if (l->node >= 0) {
+        pad(out, columns_of(&l->left), width);
+        buf_append_str(out, t->p->nodes[l->node].native ? "  native" : "  lua   ");
+        if (t->costs != NULL)
+            print_cost(t, l, out);
+        buf_append_bytes(out, buf_bytes(&l->right));
     }
-    if (lua == 0)
+    while (out->n > 0 && out->p[out->n - 1] == ' ')
+        out->n--;
+    buf_append_byte(out, '\n');
+}
+
+static void print_lua(const struct plan *p, struct buf *out)
+{
+    int lua = 0, n = 0;
+
+    for (int i = 0; i < p->n_nodes; i++)
+        lua += !p->nodes[i].native;
+    if (lua == 0) {
         buf_append_str(out, "no Lua runs per record\n");
-    else
-        buf_printf(out, "Lua runs in %d of %d operators\n", lua, p->n_nodes);
-    buf_deinit(&indent);
+        return;
+    }
+    buf_printf(out, "Lua runs in %d of %d operators:", lua, p->n_nodes);
+    for (int i = 0; i < p->n_nodes; i++)
+        if (!p->nodes[i].native)
+            buf_printf(out, "%s %s (line %d)", n++ ? "," : "", node_kind_name(p->nodes[i].kind),
+                       p->nodes[i].line);
+    buf_append_byte(out, '\n');
+}
+
+// A node is drawn once, and once more for each further input; an aggregate takes two lines.
+static int lines_at_most(const struct plan *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->n_nodes; i++)
+        n += 2 * (1 + p->nodes[i].n_inputs);
+    return n;
+}
+
+void plan_explain(const struct plan *p, const struct plan_cost *costs, struct buf *out)
+{
+    struct tree t = {.p = p, .costs = costs, .cap = lines_at_most(p)};
+    struct arena a;
+    size_t width = 0;
+
+    arena_init(&a);
+    t.lines = arena_zalloc(&a, (size_t)t.cap * sizeof *t.lines);
+    t.drawn = arena_zalloc(&a, (size_t)p->n_nodes * sizeof *t.drawn);
+    for (int i = 0; i < p->n_nodes; i++)
+        if (is_root(&p->nodes[i]))
+            draw(&t, i, &(struct place){"", true, true});
+    for (int i = 0; i < t.n; i++) {
+        size_t left = columns_of(&t.lines[i].left);
+        if (left > width)
+            width = left < LEFT_COLUMNS_MAX ? left : LEFT_COLUMNS_MAX;
+    }
+    for (int i = 0; i < t.n; i++) {
+        print_line(&t, &t.lines[i], width, out);
+        buf_deinit(&t.lines[i].left);
+        buf_deinit(&t.lines[i].right);
+    }
+    print_lua(p, out);
+    buf_deinit(&t.indent);
+    arena_deinit(&a);
 }

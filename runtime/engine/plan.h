@@ -387,12 +387,10 @@ struct expr_env;
 int plan_expr_eval(const struct plan_expr *x, const struct expr_env *env, struct tables *tables,
                    struct value *out, struct err *e) LEAT_CHECKED;
 
-// The plan as JSON (stored in _leat_meta, shown by explain --json), and as the tree `leat explain`
-// prints.
+// The plan as JSON (stored in _leat_meta, shown by explain --json).
 void plan_write_json(const struct plan *p, struct buf *out);
 // What reading needs of a stored plan: tables, views, queries; no operators. LEAT_EDECODE,
 // LEAT_ECORRUPT.
 int plan_read_json(struct plan **out, struct bytes json, struct err *e) LEAT_CHECKED;
-void plan_explain(const struct plan *p, struct buf *out);
 
 #endif

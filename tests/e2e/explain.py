@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `leat explain` and `leat check` say of whole jobs.
+
+`python3 tests/e2e/explain.py --update` writes the trees down as they are now: look at the diff.
+"""
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.server import ROOT, leat, main  # noqa: E402
+
+GOLDEN = ROOT / "tests/golden/explain"
+WEATHER = ROOT / "examples/weather/job.lua"
+READINGS = ROOT / "examples/weather/readings.csv"
+
+
+def jobs():
+    """Jobs of the repository, by the name of their tree."""
+    found = [*(ROOT / "examples").glob("*/job.lua"), *(ROOT / "tests/jobs").glob("*.lua")]
+    return {"_".join(p.relative_to(ROOT).with_suffix("").parts): p
+            for p in sorted(found) if p.stem != "hostile"}
+
+
+def tree(path):
+    return leat("explain", path).out
+
+
+class Trees(unittest.TestCase):
+    def test_trees_are_as_written_down(self):
+        """The tree, its marks and its words, of each job that has one in tests/golden/explain."""
+        self.maxDiff = None
+        written = sorted(GOLDEN.glob("*.txt"))
+        self.assertGreater(len(written), 5)
+        for path in written:
+            with self.subTest(path.stem):
+                self.assertEqual(tree(jobs()[path.stem]), path.read_text())
+
+
+class Cost(unittest.TestCase):
+    def sample(self, text):
+        f = tempfile.NamedTemporaryFile("w", suffix=".jsonl")
+        self.addCleanup(f.close)
+        f.write(text)
+        f.flush()
+        return f.name
+
+    def test_records_and_time_of_each_operator(self):
+        """As many records as reach it: all behind the source, a part behind a condition."""
+        out = json.loads(leat("explain", WEATHER, "--cost", READINGS, "--json").out)
+        cost, nodes = out["cost"], out["nodes"]
+        n = len(READINGS.read_text().splitlines()) - 1
+        self.assertEqual((cost["records"], cost["parked"]), (n, 0))
+        by_kind = {}
+        for c in cost["nodes"]:
+            by_kind.setdefault(nodes[c["node"]]["kind"], []).append(c)
+        self.assertEqual(by_kind["by"][0]["records"], n)
+        self.assertEqual(by_kind["aggregate"][0]["records"], n)
+        self.assertGreater(by_kind["aggregate"][0]["ns"], 0)
+        self.assertLess(by_kind["select"][0]["records"], n)
+        self.assertGreater(by_kind["select"][0]["records"], 0)
+
+    def test_figures_stand_in_the_tree(self):
+        out = leat("explain", WEATHER, "--cost", READINGS).out
+        self.assertRegex(out, r"by station +native +\d+ ns\n")
+        self.assertRegex(out, r"aggregate avg high low n +native +\d+ ns  state: 1 row per key")
+        self.assertRegex(out, r"\n\d+ records, the least of \d+ runs; \d+ ns per record go into")
+        self.assertNotIn("failed", out)
+
+    def test_a_sample_that_does_not_fit_is_told(self):
+        out = leat("explain", WEATHER, "--cost", self.sample('{"time":"never"}\n')).out
+        self.assertIn("1 of them failed and were parked: is the sample the right one?", out)
+        self.assertIn("the sample is small", out)
+        path = self.sample('{"a":1}\nnope\n')
+        self.assertIn(f"{path}:2:", leat("explain", WEATHER, "--cost", path, code=1).err)
+        self.assertIn("there is no record in it",
+                      leat("explain", WEATHER, "--cost", self.sample(""), code=1).err)
+        self.assertIn("/nowhere", leat("explain", WEATHER, "--cost", "/nowhere", code=1).err)
+
+    def test_which_topic(self):
+        job = self.sample('job "two" {}\nfrom "a" :to "x"\nfrom "b" :where "n > 1" :to "x"\n')
+        sample = self.sample('{"n":1}\n{"n":2}\n')
+        r = leat("explain", job, "--cost", sample, code=2)
+        self.assertIn("the job reads a, b: say with --topic of which of them the sample is", r.err)
+        r = leat("explain", job, "--cost", sample, "--topic", "c", code=2)
+        self.assertIn("the job does not read c; it reads a, b", r.err)
+        out = leat("explain", job, "--cost", sample, "--topic", "b", "--json").out
+        records = [c["records"] for c in json.loads(out)["cost"]["nodes"]]
+        self.assertEqual(sorted(records), [0, 0, 0, 1, 2])
+
+
+def update():
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name, path in jobs().items():
+        (GOLDEN / f"{name}.txt").write_text(tree(path))
+
+
+if __name__ == "__main__":
+    if "--update" in sys.argv:
+        update()
+    else:
+        main()
