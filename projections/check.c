@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "projections/jobfile_internal.h"
+#include "projections/sql_text.h"
 
 static int check_params(const struct plan_query *q, struct db_stmt *s, struct err *e)
 {
@@ -92,6 +93,103 @@ static int check_query(struct db *db, const struct ddl *d, const struct plan *p,
     return rc;
 }
 
+// --- indexes that cost more than they give -------------------------------------------------------
+
+static bool reads_the_clock(const struct plan_expr *x)
+{
+    return x->text != NULL &&
+           (strstr(x->text, "$time") != NULL || strstr(x->text, "$now") != NULL ||
+            strstr(x->text, "$offset") != NULL);
+}
+
+static const struct plan_field *cell_of(const struct plan_field *f, int n, struct bytes name)
+{
+    for (int i = 0; i < n; i++)
+        if (bytes_eq(f[i].name, name))
+            return &f[i];
+    return NULL;
+}
+
+// How writers of one table treat one column of rows that are there.
+struct churn {
+    int updates, changes; // actions that update rows, and those of them that change the column
+};
+
+static void count_action(struct churn *c, const struct plan_action *a, struct bytes column)
+{
+    const struct plan_field *f = cell_of(a->cells, a->n_cells, column);
+
+    if (a->verb != VERB_PUT && a->verb != VERB_PATCH && a->verb != VERB_ADD)
+        return;
+    c->updates++;
+    c->changes += f != NULL && (a->verb == VERB_ADD || reads_the_clock(&f->expr));
+}
+
+static void count_node(struct churn *c, const struct plan_node *n, int table, struct bytes column)
+{
+    const struct plan_field *f;
+
+    if (n->kind == NODE_INTO && n->into.table == table) {
+        f = cell_of(n->into.columns, n->into.n, column);
+        c->updates++;
+        c->changes += f != NULL && reads_the_clock(&f->expr);
+    }
+    for (int i = 0; n->kind == NODE_MATCH && i < n->match.n; i++)
+        for (int k = 0; k < n->match.cases[i].n_actions; k++)
+            if (n->match.cases[i].actions[k].table == table)
+                count_action(c, &n->match.cases[i].actions[k], column);
+}
+
+static bool is_result(const struct plan_node *n, struct bytes column)
+{
+    for (int i = 0; i < n->aggregate.n; i++)
+        if (bytes_eq(n->aggregate.aggs[i].name, column))
+            return true;
+    return false;
+}
+
+// Whether every event that touches a row gives this column another value.
+static bool always_changes(const struct plan *p, int table, struct bytes column)
+{
+    struct churn c = {0};
+
+    if (p->tables[table].aggregate >= 0)
+        return is_result(&p->nodes[p->tables[table].aggregate], column);
+    for (int i = 0; i < p->n_nodes; i++)
+        count_node(&c, &p->nodes[i], table, column);
+    return c.updates > 0 && c.changes == c.updates;
+}
+
+// The columns of "customer, placed_at desc where ...", each the first word of its part.
+static void warn_index(const struct plan *p, int table, const struct plan_index *x, struct arena *a,
+                       struct buf *warnings)
+{
+    struct sql_lexer l;
+    struct sql_token t;
+    bool first = true;
+    int depth = 0;
+
+    sql_lexer_init(&l, bytes_str(x->sql));
+    for (t = sql_next(&l); t.kind != SQL_END && t.kind != SQL_BAD && !sql_is(t, "where");
+         t = sql_next(&l)) {
+        const char *name = sql_name(t, a);
+        depth += sql_is_punct(t, '(') - sql_is_punct(t, ')');
+        if (first && depth == 0 && always_changes(p, table, bytes_str(name)))
+            buf_printf(warnings,
+                       "%s:%d: index \"%s\" of table %s: every event changes %s, and then the "
+                       "index too: it slows down each write\n",
+                       p->file, x->line, x->sql, p->tables[table].name, name);
+        first = depth == 0 && sql_is_punct(t, ',');
+    }
+}
+
+static void warn_indexes(const struct plan *p, struct arena *a, struct buf *warnings)
+{
+    for (int i = 0; i < p->n_tables; i++)
+        for (int k = 0; k < p->tables[i].n_indexes; k++)
+            warn_index(p, i, &p->tables[i].indexes[k], a, warnings);
+}
+
 // --- the columns that a plan names ---------------------------------------------------------------
 
 static int check_names(const struct plan *p, const struct jobtable *t, int line,
@@ -152,6 +250,8 @@ int jobfile_check(const struct plan *p, struct buf *warnings, struct err *e)
             rc = err_wrap(e, rc, "%s:%d: query %s", p->file, q->line, q->name);
         }
     }
+    if (rc == 0 && warnings != NULL)
+        warn_indexes(p, &a, warnings);
     db_close(db);
     arena_deinit(&a);
     return rc;

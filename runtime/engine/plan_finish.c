@@ -8,6 +8,7 @@
 //   names         key parts (after a path's last name, so behind fields), operator ids
 //   tables        an aggregate and the table that shows it become one
 //   fingerprints  what each node means, its inputs included
+//   lint          warnings
 //
 // The first thing found wrong ends it with "FILE:LINE: in WORD: what": LEAT_ELOAD. Memory of a plan
 // that did not finish is freed by plan_free as usual.
@@ -246,16 +247,6 @@ static int check_plan(const struct plan *p, struct err *e)
     return check_sources(p, e);
 }
 
-static void warn_growth(struct plan *p)
-{
-    for (int i = 0; i < p->n_nodes; i++) {
-        const struct plan_node *n = &p->nodes[i];
-        if (n->kind == NODE_AGGREGATE && n->aggregate.window.kind == WINDOW_NONE)
-            plan_warn(p, n->line,
-                      "in aggregate: without a window its state grows with the number of keys");
-    }
-}
-
 int plan_finish(struct plan *p, struct err *e)
 {
     int rc;
@@ -276,6 +267,6 @@ int plan_finish(struct plan *p, struct err *e)
     if (rc != 0)
         return rc;
     plan_pass_fingerprints(p);
-    warn_growth(p);
+    plan_pass_lint(p);
     return 0;
 }

@@ -18,6 +18,8 @@ int plan_pass_names(struct plan *p, struct err *e) LEAT_CHECKED;
 int plan_pass_tables(struct plan *p, struct err *e) LEAT_CHECKED;
 // Hashes of what each node means.
 void plan_pass_fingerprints(struct plan *p);
+// Warnings of what is seldom meant.
+void plan_pass_lint(struct plan *p);
 
 void plan_warn(struct plan *p, int line, const char *fmt, ...) LEAT_PRINTF(3, 4);
 // "FILE:LINE: in WORD: " before the error's text; LEAT_ELOAD.

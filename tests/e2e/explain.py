@@ -93,6 +93,31 @@ class Cost(unittest.TestCase):
         self.assertEqual(sorted(records), [0, 0, 0, 1, 2])
 
 
+class Check(unittest.TestCase):
+    def test_warnings_and_exit_codes(self):
+        """Warnings do not fail, but with --strict; in JSON they are a member of the plan."""
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+            f.write('job "c" {}\nfrom "a" :by "k" :aggregate { n = count() } :into "counts"\n')
+            f.flush()
+            warning = f"{f.name}:2: in aggregate: without a window its state grows with the " \
+                      "number of keys"
+            out = leat("check", f.name).out
+            self.assertIn(f"warning: {warning}\n", out)
+            self.assertIn("ok, 1 warning\n", out)
+            self.assertEqual(leat("check", f.name, "--strict", code=1).out, out)
+            plan = json.loads(leat("check", f.name, "--json").out)
+            self.assertEqual((plan["job"], plan["file"], plan["warnings"]),
+                             ("c", f.name, [warning]))
+        leat("check", WEATHER.parent.parent / "alerts/job.lua", "--strict")
+
+    def test_what_operators_find_when_they_are_opened(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+            f.write('job "c" {}\nlocal t = table "t" [[k text primary key]]\n'
+                    'from "a" :by "k" :aggregate { n = count() } :into(t)\n')
+            f.flush()
+            self.assertIn("table t has no column n", leat("check", f.name, code=1).err)
+
+
 def update():
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for name, path in jobs().items():
