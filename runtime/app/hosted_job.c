@@ -171,7 +171,8 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
         return rc;
     embedded_init(&j->embedded, host->broker);
     c.store = j->store;
-    c.source = &j->embedded.source;
+    c.source =
+        outbox_source_init(&j->outboxes, j->plan, &j->embedded.source, clock_system());
     c.publisher = &j->embedded.publisher;
     j->opened = true;
     return worker_start(&j->worker, &c, broker_flusher(host->broker), e);
@@ -197,6 +198,7 @@ void hosted_job_free(struct hosted_job *j)
         return;
     hosted_job_end(j);
     if (j->opened) {
+        outbox_source_deinit(&j->outboxes);
         embedded_deinit(&j->embedded);
         worker_free(&j->worker);
     }

@@ -16,6 +16,7 @@
 #define LEAT_APP_HOSTED_JOB_H
 
 #include "runtime/app/embedded.h"
+#include "runtime/app/outbox_source.h"
 #include "runtime/app/worker.h"
 #include "runtime/http/server.h"
 #include "scripts/script.h"
@@ -28,6 +29,7 @@ struct hosted_job {
     struct plan *plan; // NULL: not loaded
     struct store *store;
     struct embedded embedded;
+    struct outbox_source outboxes;
     struct worker worker;
     bool opened; // the worker's parts are there
     bool routed; // its queries are

@@ -85,6 +85,13 @@
 #define AGG_COLLECT_MAX 10000 // values of one collect, and STATE_BYTES_MAX: class budget
 #define PARKED_MAX_DEFAULT 10000
 #define OUTBOX_ROWS_MAX 1000000 // waiting rows: the job pauses
+// Of an application's outbox: read at once, and deleted or marked in one transaction of theirs.
+#if LEAT_TESTING
+#define OUTBOX_SLICE_ROWS 20
+#else
+#define OUTBOX_SLICE_ROWS 500
+#endif
+#define OUTBOX_LOCKED_MS_MAX 10000 // the application holds its lock longer: said in the status
 #define LATE_SAMPLE_ROWS 100
 #define COMMIT_LOG_KEEP_MS (24 * 3600 * 1000)
 #define WAL_BYTES_MAX (64 * 1024 * 1024)

@@ -233,7 +233,7 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc;
 
-    if (o->mode == DB_READER)
+    if (o->mode == DB_READER || (o->mode == DB_GUEST && o->readonly))
         flags |= SQLITE_OPEN_READONLY;
     else
         flags |=
@@ -280,8 +280,11 @@ void db_image_free(struct db_image *i)
 
 static int configure(struct db *db, const char *path, const struct db_options *o, struct err *e)
 {
-    int rc = set_common(db, o, e);
+    int rc;
 
+    if (o->mode == DB_GUEST)
+        return db_guest_configure(db, o, e);
+    rc = set_common(db, o, e);
     if (rc == 0 && o->mode != DB_READER)
         rc = set_writer(db, path, o, e);
     // Also makes SQLite read the file: one that is no database is found here and not at the first

@@ -9,6 +9,8 @@
 //               transactions. One per file, ever.
 //   DB_READER   read-only, query_only, hardened for SQL that strangers write; never checkpoints.
 //   DB_MEMORY   the writer's rules on a database that lives and dies with the connection.
+//   DB_GUEST    a file that another program owns (db_guest.c): its rules stay, nothing is created,
+//               nothing checkpointed. `readonly` opens it for reading only.
 //
 // One thread at a time uses a connection and its statements; only db_interrupt may come from
 // elsewhere. Errors of SQLite are translated here and nowhere else (db_error); SQLite's own
@@ -24,7 +26,7 @@ struct db;
 struct db_stmt;
 struct sqlite3;
 
-enum db_mode { DB_WRITER, DB_READER, DB_MEMORY };
+enum db_mode { DB_WRITER, DB_READER, DB_MEMORY, DB_GUEST };
 
 struct db_options {
     enum db_mode mode;
@@ -32,6 +34,7 @@ struct db_options {
     bool throwaway; // writer: synchronous=OFF, for a file that is thrown away after a crash
                     // (rebuilds)
     bool no_final_checkpoint; // writer: leave the WAL as it is on close
+    bool readonly;            // guest
     int64_t cache_bytes;      // page cache; 0 = DB_CACHE_BYTES
     int busy_ms;              // how long to wait for a lock; 0 = DB_BUSY_MS
     struct clock *clock;      // for deadlines; NULL = the machine's
@@ -139,6 +142,19 @@ int64_t db_wal_bytes(struct db *db);
 // PASSIVE, and only when the WAL holds at least `from_bytes`; between transactions. A WAL that a
 // long reader keeps from being reset goes on growing: db_wal_bytes tells.
 int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e) LEAT_CHECKED;
+
+// --- files of others ----------------------------------------------------------------------------
+// Whether a guest cannot write: asked for, or the file's permissions.
+bool db_guest_readonly(struct db *db);
+// What numbers a table's rows. LEAT_ESQL: there is no such table, or its rows have no numbers.
+struct db_rowid {
+    bool own_column;    // an INTEGER PRIMARY KEY: the numbers are the table's, for ever
+    bool autoincrement; // and none is given out twice
+};
+int db_rowid_column(struct db *db, const char *table, struct db_rowid *out,
+                    struct err *e) LEAT_CHECKED;
+// Puts on disk what the owner has committed so far.
+int db_guest_settle(struct db *db, struct err *e) LEAT_CHECKED;
 
 // --- determinism --------------------------------------------------------------------------------
 // From now on random(), current_timestamp, 'now' and their kin answer from this time and seed.

@@ -61,6 +61,8 @@ struct db_stmt {
 
 int db_vfs_new(struct db_vfs **out, struct err *e) LEAT_CHECKED;
 void db_vfs_free(struct db_vfs *v);
+// db_guest.c
+int db_guest_configure(struct db *db, const struct db_options *o, struct err *e) LEAT_CHECKED;
 // Overrides random() and the current_* constants.
 int db_functions_install(struct db *db, struct err *e) LEAT_CHECKED;
 // Makes SQLite ask the policy.

@@ -147,7 +147,7 @@ int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e)
 {
     int in_wal = 0, done = 0, rc;
 
-    ASSERT(db->mode != DB_READER && !db_in_transaction(db));
+    ASSERT(db->mode != DB_READER && db->mode != DB_GUEST && !db_in_transaction(db));
     if (db->mode == DB_MEMORY || db_wal_bytes(db) < from_bytes || db->wal_pages == 0)
         return 0;
     rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);

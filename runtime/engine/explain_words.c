@@ -140,6 +140,8 @@ static void source_details(const struct plan_source *s, struct buf *out)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"};
 
+    if (s->outbox.path != NULL)
+        buf_printf(out, "  outbox %s in %s", s->outbox.table, s->outbox.path);
     if (s->has_time) {
         buf_append_str(out, "  time=");
         expr_text_of(&s->time, out);

@@ -178,7 +178,7 @@ static int start_new(struct inputs *in, struct input_part *p, bool known, struct
         if (p->next > stable)
             return stop(
                 e, s->topic, p->partition,
-                "the log ends before what the job has read: was it restored from a backup?");
+                "it ends before what the job has read: was it restored from a backup?");
         return 0;
     }
     if (known && in->keyed && !in->may_grow)
@@ -197,6 +197,14 @@ static bool has_offsets(const struct inputs *in, int source)
     return false;
 }
 
+static void tell_committed(struct inputs *in, const struct input_part *p)
+{
+    const struct source_ops *ops = in->source->ops;
+
+    if (ops->committed != NULL)
+        ops->committed(in->source, topic_of(in, p), p->partition, p->committed);
+}
+
 static int place_parts(struct inputs *in, struct err *e)
 {
     struct loading l = {.in = in, .err = e};
@@ -204,6 +212,9 @@ static int place_parts(struct inputs *in, struct err *e)
 
     for (int i = 0; i < in->n_parts && rc == 0; i++)
         rc = start_new(in, &in->parts[i], has_offsets(in, in->parts[i].source), e);
+    for (int i = 0; i < in->n_parts && rc == 0; i++)
+        if (in->parts[i].committed >= 0)
+            tell_committed(in, &in->parts[i]);
     for (int i = 0; i < in->n_sources && rc == 0; i++)
         watermark_loaded(&in->sources[i].wm);
     for (int i = 0; i < in->n_drained && rc == 0; i++) {
@@ -222,6 +233,14 @@ void inputs_drained(const struct inputs *in, struct input_drained *out)
                                         .since = wm_of(in, &in->parts[i])->drained_since};
 }
 
+// A topic's absence says itself; of an outbox it matters what of it is not there.
+static int waits(const struct input_source *s, const char *for_what, int rc, struct err *e)
+{
+    if (s->plan->outbox.path != NULL)
+        return err_wrap(e, rc, "waits for outbox %s", s->plan->topic);
+    return err_set(e, rc, "waits for topic %s %s", s->plan->topic, for_what);
+}
+
 int inputs_open(struct inputs *in, struct err *e)
 {
     for (int i = 0; i < in->n_sources; i++) {
@@ -232,9 +251,7 @@ int inputs_open(struct inputs *in, struct err *e)
             continue;
         rc = in->source->ops->topic(in->source, s->plan->topic, &s->topic, e);
         if (rc != 0)
-            return rc == LEAT_ENOTFOUND
-                       ? err_set(e, rc, "waits for topic %s to exist", s->plan->topic)
-                       : rc;
+            return rc == LEAT_ENOTFOUND ? waits(s, "to exist", rc, e) : rc;
         for (int32_t k = 0; k < s->topic.n_partitions; k++)
             part_add(in, i, k);
         s->open = true;
@@ -249,7 +266,7 @@ static int refresh_source(struct inputs *in, int i, struct err *e)
     int rc = in->source->ops->topic(in->source, s->plan->topic, &t, e);
 
     if (rc == LEAT_ENOTFOUND)
-        return err_set(e, rc, "waits for topic %s: it is gone", s->plan->topic);
+        return waits(s, "again: it is gone", rc, e);
     if (rc != 0)
         return rc;
     if (!uuid_eq(t.id, s->topic.id))
@@ -605,9 +622,12 @@ void inputs_committed(struct inputs *in)
 {
     for (int i = 0; i < in->n_parts; i++) {
         struct input_part *p = &in->parts[i];
+        bool moved = p->committed != p->next;
         p->committed = p->next;
         p->stored = *wm_of(in, p);
         p->stored_epoch = p->epoch;
+        if (moved)
+            tell_committed(in, p);
     }
 }
 

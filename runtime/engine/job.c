@@ -163,6 +163,10 @@ static int64_t next_wake(struct job *j, int64_t step_wait)
         return at < j->now + step_wait ? at : j->now + step_wait;
     if (parking_next(&j->parking, &t, &e) == 0 && t < at)
         at = t;
+    if (j->in.source->ops->poll_ms != NULL) {
+        t = j->now + j->in.source->ops->poll_ms(j->in.source);
+        at = t < at ? t : at;
+    }
     for (int i = 0; i < j->n_ticks; i++) {
         t = j->ticks[i].last + j->plan->nodes[j->ticks[i].node].every.interval_ms;
         at = t < at ? t : at;

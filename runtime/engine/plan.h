@@ -73,8 +73,19 @@ enum node_kind {
     NODE_KINDS
 };
 
+// What becomes of an outbox row when the step that read it has committed.
+enum outbox_after { OUTBOX_DELETE, OUTBOX_MARK, OUTBOX_KEEP };
+
+// from.outbox: the source's "topic" is the outbox's name.
+struct plan_outbox {
+    const char *path;  // of the application's SQLite file; NULL: the source is a topic
+    const char *table;
+    enum outbox_after after;
+};
+
 struct plan_source {
     const char *topic;
+    struct plan_outbox outbox;
     struct plan_expr time; // text NULL and constant MISSING: the record's timestamp
     bool has_time;
     int64_t disorder_ms; // default 0

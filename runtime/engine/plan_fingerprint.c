@@ -111,6 +111,8 @@ static void add_settings(struct buf *b, const struct plan *p, const struct plan_
                    (int)n->source.format, n->source.changelog);
         if (n->source.schema != NULL)
             type_print(n->source.schema, b);
+        if (n->source.outbox.path != NULL) // where the file lies means nothing
+            buf_printf(b, "outbox %s,", n->source.outbox.table);
         return;
     case NODE_EVERY:
         buf_printf(b, "%lld,", (long long)n->every.interval_ms);

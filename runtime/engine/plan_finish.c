@@ -229,8 +229,32 @@ static int check_sources(const struct plan *p, struct err *e)
     return 0;
 }
 
+// An outbox is no topic; a name that stood for both would make positions say either.
+static int check_outboxes(const struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_nodes; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        bool written = p->errors.dead != NULL && n->kind == NODE_SOURCE &&
+                       strcmp(p->errors.dead, n->source.topic) == 0;
+
+        if (n->kind != NODE_SOURCE || n->source.outbox.path == NULL)
+            continue;
+        for (int k = 0; k < p->n_nodes && !written; k++)
+            written = p->nodes[k].kind == NODE_TO &&
+                      strcmp(p->nodes[k].to.topic, n->source.topic) == 0;
+        if (written)
+            return plan_refuse(p, n->line, e,
+                               "in from.outbox: \"%s\" is a topic that this job writes; give the "
+                               "outbox a name of its own",
+                               n->source.topic);
+    }
+    return 0;
+}
+
 static int check_plan(const struct plan *p, struct err *e)
 {
+    int rc;
+
     if (p->job == NULL)
         return plan_refuse(p, 1, e, "the job has no name: start with  job \"name\" {}");
     if (p->n_nodes == 0)
@@ -240,11 +264,12 @@ static int check_plan(const struct plan *p, struct err *e)
             return plan_refuse(p, p->tables[i].line, e, "table %s is declared twice",
                                p->tables[i].name);
     for (int i = 0; i < p->n_nodes; i++) {
-        int rc = check_node(p, &p->nodes[i], e);
+        rc = check_node(p, &p->nodes[i], e);
         if (rc != 0)
             return rc;
     }
-    return check_sources(p, e);
+    rc = check_sources(p, e);
+    return rc == 0 ? check_outboxes(p, e) : rc;
 }
 
 int plan_finish(struct plan *p, struct err *e)

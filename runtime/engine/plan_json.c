@@ -148,8 +148,14 @@ static void type_json(struct buf *out, const char *name, const struct type *t)
 static void source_json(const struct plan_source *s, struct buf *out)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"};
+    static const char *const after[] = {"delete", "mark", "keep"};
 
     text(out, "topic", s->topic);
+    if (s->outbox.path != NULL) {
+        text(out, "sqlite", s->outbox.path);
+        text(out, "table", s->outbox.table);
+        text(out, "after", after[s->outbox.after]);
+    }
     if (s->has_time)
         named_expr(out, "time", &s->time);
     number(out, "disorder_ms", s->disorder_ms);

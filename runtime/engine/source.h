@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a job's records come from: the embedded broker's partitions, an external cluster, or a
-// test's lists. Used on the worker thread; implementations do their own locking. Nothing above
-// min(last stable, flushed) is ever shown: what the engine has seen cannot disappear.
+// Where a job's records come from: the embedded broker's partitions, an external cluster, an
+// application's outbox, or a test's lists. Used on the worker thread; implementations do their own
+// locking. Nothing above min(last stable, flushed) is ever shown: what the engine has seen cannot
+// disappear.
 #ifndef LEAT_ENGINE_SOURCE_H
 #define LEAT_ENGINE_SOURCE_H
 
@@ -30,6 +31,11 @@ struct source_ops {
     // Whether more is known to come behind `stable`, as from an open transaction: such a partition
     // is not idle, however long it takes. NULL: never.
     bool (*coming)(struct source *s, const char *topic, int32_t partition);
+    // May be NULL. What lies below `next` has been read, and what it led to is committed: told
+    // after each commit that moved it, and when the job has found where it stands.
+    void (*committed)(struct source *s, const char *topic, int32_t partition, int64_t next);
+    // May be NULL. Nobody tells when this source moves: ask again after at most so many ms.
+    int64_t (*poll_ms)(struct source *s);
 };
 
 struct source {

@@ -292,12 +292,33 @@ static const struct type *read_schema(struct reading *r, int t)
     return named;
 }
 
+static int word_index(const char *word, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(words[i], word) == 0)
+            return i;
+    }
+    UNREACHABLE("the prelude has checked the word");
+}
+
+static void read_outbox(struct reading *r, int t, struct plan_outbox *o)
+{
+    static const char *const after[] = {"delete", "mark", "keep"}; // enum outbox_after
+
+    o->path = get_text(r, t, "sqlite");
+    if (o->path == NULL)
+        return;
+    o->table = get_text(r, t, "table_name");
+    o->after = (enum outbox_after)word_index(get_text(r, t, "after"), after, ARRAY_LEN(after));
+}
+
 static void read_source(struct reading *r, int t, struct plan_source *s)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"}; // enum format
     const char *format = get_text(r, t, "format");
 
     s->topic = get_text(r, t, "topic");
+    read_outbox(r, t, &s->outbox);
     s->has_time = read_expr_field(r, t, "time", &s->time);
     s->disorder_ms = get_int(r, t, "disorder", s->disorder_ms);
     s->idle_ms = get_int(r, t, "idle", s->idle_ms);
@@ -355,15 +376,6 @@ static void read_process(struct reading *r, int t, struct plan_node *node)
     (void)lua_getfield(r->L, t, "state");
     value_take(r->L, -1, &r->plan->arena, &x->state);
     lua_pop(r->L, 1);
-}
-
-static int word_index(const char *word, const char *const *words, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(words[i], word) == 0)
-            return i;
-    }
-    UNREACHABLE("the prelude has checked the word");
 }
 
 static void read_join(struct reading *r, int t, struct plan_node *node)

@@ -18,6 +18,7 @@
 // catches it. If the job stops and the test does not ask for that, the next word fails.
 #include "runtime/base/datetime.h"
 #include "runtime/base/suggest.h"
+#include "runtime/engine/row_record.h"
 #include "runtime/expr/expr.h"
 #include "scripts/host/testing.h"
 #include "scripts/host/values.h"
@@ -224,6 +225,41 @@ static int option(lua_State *L, int i, const char *name)
     return lua_getfield(L, i, name);
 }
 
+// A row of an outbox becomes what the real source makes of it: key and headers come from it.
+static void take_row(lua_State *L, struct testing *t, const struct value *v,
+                     struct driver_record *r)
+{
+    struct row_record row;
+
+    if (v->type != VALUE_OBJECT)
+        luaL_error(L, "t:send: an outbox takes a row: a table of its columns");
+    if (option(L, 4, "key") != LUA_TNIL || option(L, 4, "headers") != LUA_TNIL ||
+        option(L, 4, "partition") != LUA_TNIL)
+        luaL_error(L, "t:send: the key and the headers of an outbox come from its row");
+    row_record_make(v, &t->arena, &row);
+    r->key = row.key;
+    r->value = row.value;
+    r->headers = row.headers;
+    r->n_headers = row.n_headers;
+}
+
+static void take_record(lua_State *L, struct testing *t, const struct plan_node *source,
+                        const struct value *v, struct driver_record *r)
+{
+    struct header *headers = arena_alloc(&t->arena, HEADERS_MAX * sizeof(*headers));
+
+    r->value = encode_value(L, t, source, v);
+    (void)option(L, 4, "key");
+    r->key = take_key(L, t, lua_gettop(L));
+    (void)option(L, 4, "headers");
+    r->headers = headers;
+    r->n_headers = take_headers(L, t, lua_gettop(L), headers);
+    if (option(L, 4, "partition") != LUA_TNIL)
+        r->partition = (int32_t)luaL_checkinteger(L, -1);
+    if (r->partition < 0 || r->partition > 1000)
+        luaL_error(L, "t:send: partition: from 0 to 1000");
+}
+
 // The clock goes to the time given, else to the event's, and never back. A record without a time of
 // its own has the clock's, which is written into it: sent again, it is the same.
 static void take_times(lua_State *L, struct testing *t, const struct plan_node *source,
@@ -254,25 +290,17 @@ static int test_send(lua_State *L)
     const char *topic = luaL_checkstring(L, 2);
     const struct plan_node *source = source_of(t, topic);
     struct act act = {.kind = ACT_SEND, .quiet = t->batching};
-    struct driver_record *r = &act.record;
-    struct header *headers = arena_alloc(&t->arena, HEADERS_MAX * sizeof(*headers));
     struct value v;
 
     lua_settop(L, 4);
     check_options(L, 4);
     test_runs(L, t);
     act.topic = arena_strdup(&t->arena, topic);
-    r->headers = headers;
     value_take(L, 3, &t->arena, &v);
-    r->value = encode_value(L, t, source, &v);
-    (void)option(L, 4, "key");
-    r->key = take_key(L, t, lua_gettop(L));
-    (void)option(L, 4, "headers");
-    r->n_headers = take_headers(L, t, lua_gettop(L), headers);
-    if (option(L, 4, "partition") != LUA_TNIL)
-        r->partition = (int32_t)luaL_checkinteger(L, -1);
-    if (r->partition < 0 || r->partition > 1000)
-        return luaL_error(L, "t:send: partition: from 0 to 1000");
+    if (source != NULL && source->source.outbox.path != NULL)
+        take_row(L, t, &v, &act.record);
+    else
+        take_record(L, t, source, &v, &act.record);
     take_times(L, t, source, &act);
     perform(L, t, &act);
     return 0;

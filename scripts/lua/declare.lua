@@ -42,6 +42,34 @@ source.__call = function(h, o)
   return h
 end
 
+local outbox_options = {
+  name = "string", sqlite = "string", postgres = "any", table = "string", after = "string",
+  time = "any", disorder = "any", idle = "any", ahead = "any", schema = "any",
+}
+local outbox_after = { delete = true, mark = true, keep = true }
+
+-- An application's own table as a stream: one record per row, in the order of commits.
+local function from_outbox(o)
+  local line = at_load("from.outbox")
+  if type(o) ~= "table" then
+    fail(line, "from.outbox wants {name = \"shop\", sqlite = \"app.db\", table = \"outbox\"}")
+  end
+  options(line, "from.outbox", o, outbox_options)
+  if o.postgres ~= nil then
+    fail(line, "in from.outbox: postgres is not supported by this version; sqlite = \"app.db\" is")
+  end
+  local n = { topic = text(line, "in from.outbox", "name", o.name),
+              sqlite = text(line, "in from.outbox", "sqlite, the path of the database,", o.sqlite),
+              table_name = text(line, "in from.outbox", "table", o.table),
+              after = o.after or "delete" }
+  if not outbox_after[n.after] then
+    fail(line, "in from.outbox: after is \"delete\", \"mark\" or \"keep\", not \"%s\"", n.after)
+  end
+  set_source(n, line, { time = o.time, disorder = o.disorder, idle = o.idle, ahead = o.ahead,
+                        schema = o.schema })
+  return node("from", line, nil, n)
+end
+
 local function from(_, topic)
   local line = at_load("from")
   text(line, "from", "the topic", topic)
@@ -58,7 +86,7 @@ words.from = setmetatable({}, {
   __metatable = false,
   __call = from,
   __index = function(_, name)
-    if name == "outbox" then later(line_now(), "from.outbox") end
+    if name == "outbox" then return from_outbox end
     fail(line_now(), "from has no '%s'", tostring(name))
   end,
   __newindex = function() error("from cannot be assigned to", 2) end,

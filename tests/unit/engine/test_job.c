@@ -256,7 +256,7 @@ static void test_topics(void **state)
     r->store.now.offsets[0].next = 5;
     rig_crash(r);
     assert_int_equal(rig_try(r), LEAT_ESTOPPED);
-    assert_non_null(strstr(r->err.text, "the log ends before"));
+    assert_non_null(strstr(r->err.text, "it ends before"));
     r->store.now.offsets[0].next = 1;
     r->store.now.offsets[0].topic_id.b[0] ^= 1;
     rig_crash(r);
