@@ -166,8 +166,7 @@ static int compare_with(struct db *db, const struct plan *p, struct arena *a,
     return 0;
 }
 
-// A file that is empty, or whose creation did not commit, is no file yet.
-static int open_made(const char *path, struct db **out, struct err *e)
+int file_open_made(const char *path, struct db **out, struct err *e)
 {
     struct db_options o = {.mode = DB_READER};
     int64_t made = 0;
@@ -191,7 +190,7 @@ int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
                     struct jobfile_comparison *out, struct err *e)
 {
     struct db *db;
-    int rc = open_made(path, &db, e);
+    int rc = file_open_made(path, &db, e);
 
     *out = (struct jobfile_comparison){0};
     if (rc == 0) {
@@ -220,7 +219,7 @@ int jobfile_may_open(const struct plan *p, const struct jobfile_options *o, stru
 int jobfile_used(const char *path, bool *used, struct err *e)
 {
     struct db *db;
-    int rc = open_made(path, &db, e);
+    int rc = file_open_made(path, &db, e);
     bool unused = true;
 
     if (rc == 0) {

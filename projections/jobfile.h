@@ -44,6 +44,19 @@ int jobfile_may_open(const struct plan *p, const struct jobfile_options *o,
                      struct err *e) LEAT_CHECKED;
 // Whether the file's job has read or made anything. Read-only, as jobfile_compare.
 int jobfile_used(const char *path, bool *used, struct err *e) LEAT_CHECKED;
+
+// What a job has made and nobody has taken yet, per output partition.
+struct jobfile_waiting {
+    const char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    int64_t rows, bytes;
+    int64_t since;   // wall clock of the oldest row's commit; INT64_MIN: not known any more
+    bool since_more; // or before: that commit is no longer remembered
+};
+// Read-only, as jobfile_compare: by topic and partition.
+int jobfile_outbox(const char *path, int (*each)(void *arg, const struct jobfile_waiting *w),
+                   void *arg, struct err *e) LEAT_CHECKED;
 // An open step is aborted. NULL is fine.
 void jobfile_close(struct store *s);
 

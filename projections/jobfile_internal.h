@@ -207,6 +207,9 @@ int number_put(struct store *s, const char *name, int64_t v, struct err *e);
 int outline_of_file(struct db *db, struct arena *a, struct outline *o, struct err *e) LEAT_CHECKED;
 int outline_of_plan(const struct plan *p, const struct ddl *d, struct arena *a, struct outline *o,
                     struct err *e) LEAT_CHECKED;
+// A job's file, for reading beside its owner, in one transaction; without a policy. LEAT_ENOTFOUND
+// also for one that is empty, or whose creation did not commit.
+int file_open_made(const char *path, struct db **out, struct err *e) LEAT_CHECKED;
 // Nothing has been read or made: there is no history to keep.
 int file_is_unused(struct db *db, bool *unused, struct err *e) LEAT_CHECKED;
 

@@ -102,11 +102,18 @@ void table_print_end(struct table_print *t, FILE *f)
             t->cells[i].number = t->cells[i + t->n_columns].number;
         print_cell(&t->cells[i], widths[k], k + 1 == t->n_columns, f);
     }
+    heap_free(widths);
+    table_print_free(t);
+}
+
+void table_print_free(struct table_print *t)
+{
+    if (t == NULL)
+        return;
     for (size_t i = 0; i < t->n_cells; i++)
         heap_free(t->cells[i].text);
     heap_free(t->cells);
     heap_free(t);
-    heap_free(widths);
 }
 
 // --- progress ---

@@ -20,6 +20,7 @@ struct table_print *table_print_new(const char *const *columns, size_t n);
 void table_print_cell(struct table_print *t, struct bytes text, bool number);
 // Prints with the header, and frees.
 void table_print_end(struct table_print *t, FILE *f);
+void table_print_free(struct table_print *t); // NULL is fine
 
 // --- progress: one line on stderr, redrawn at most ten times a second; silent when not a terminal
 // ---

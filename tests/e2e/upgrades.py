@@ -243,6 +243,45 @@ class Reload(Changing):
         self.assertEqual(set(answers), {200})
 
 
+class Outbox(Changing):
+    """What waits, since when, behind which topic: read from the file."""
+
+    def outbox(self, *args, code=0):
+        return leat("outbox", "--data", self.server.data, *args, code=code)
+
+    def test_nothing_waits(self):
+        self.fill()
+        self.assertEqual(self.outbox().out, "nothing waits\n")
+        self.assertEqual(self.outbox("shop", "--json").out, "")
+
+    def test_rows_of_a_deleted_topic_wait(self):
+        """They stay in the outbox, one destination does not hold up another, and a topic of the
+        same name is another topic."""
+        self.edit(':to "seen"\n', ':to "seen"\nevents:select { "qty" } :to "other"\n')
+        until("it is reloaded", lambda: "shop: reloaded" in self.server.trace())
+        self.fill()
+        self.server.wait_job("shop", lambda j: j["outbox_waiting"] == 0)
+        self.server.leat("topics", "delete", "seen")
+        self.fill(first=10, n=3)
+        self.server.wait_job("shop", lambda j: j["outbox_waiting"] == 3)
+        self.assertEqual(len(self.server.consume("other")), 13)
+        row = json.loads(self.outbox("--json").out)
+        self.assertEqual((row["job"], row["topic"], row["partition"], row["rows"], row["why"]),
+                         ("shop", "seen", 0, 3, "the topic has been deleted"))
+        self.assertGreater(row["bytes"], 0)
+        self.assertRegex(row["since"], r"^20\d\d-\d\d-\d\dT")
+        self.server.terminate()
+        self.assertIn("the topic has been deleted", self.outbox("shop").out)
+        self.server.start()  # makes the topics that it writes and does not find
+        self.server.wait_job("shop", lambda j: j["outbox_waiting"] == 3)
+        self.assertIn("made anew; these are for the one before", self.outbox().out)
+
+    def test_no_such_job(self):
+        self.assertIn('no job "nope" has run in', self.outbox("nope", code=1).err)
+        self.assertIn("no job has run in /nowhere",
+                      leat("outbox", "--data", "/nowhere", code=1).err)
+
+
 del Changing  # has no tests of its own
 
 if __name__ == "__main__":

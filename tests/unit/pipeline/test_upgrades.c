@@ -316,6 +316,30 @@ static void settings(void **state)
     expect(r, "out", "{\"n\":1} {\"n\":2}");
 }
 
+// A table's ttl is given, changed and taken in place; rows go by the one of now.
+static void ttl_of_a_table(void **state)
+{
+#define WITH(ttl)                                                                                  \
+    JOB "local t = table 't' [[id text primary key, at time not null]]" ttl "\n"                   \
+        "from 'events' { time = 'at', ahead = '99d' } :into(t, { id = 'id', at = 'at' })\n"
+    struct rig *r = *state;
+
+    started(r, WITH(""));
+    send(r, "events", "{\"id\":\"a\",\"at\":\"2026-01-01\"}");
+    differs(r, WITH("{ ttl = '9d after at' }"), "in place: table t: ttl none → \"9d after at\"");
+    started(r, WITH("{ ttl = '9d after at' }"));
+    send(r, "events", "{\"id\":\"b\",\"at\":\"2026-01-09\"}");
+    rows(r, "select id from t", "a | b");
+    differs(r, WITH("{ ttl = '1d after at' }"),
+            "in place: table t: ttl \"9d after at\" → \"1d after at\"");
+    started(r, WITH("{ ttl = '1d after at' }"));
+    send(r, "events", "{\"id\":\"c\",\"at\":\"2026-01-09T01:00\"}");
+    rows(r, "select id from t", "b | c");
+    started(r, WITH(""));
+    send(r, "events", "{\"id\":\"d\",\"at\":\"2026-02-09\"}");
+    rows(r, "select count(*) from t", "3");
+}
+
 // --- from now on ---------------------------------------------------------------------------------
 
 // An operator or sink downstream of all state changes at once; history keeps the old meaning.
@@ -660,6 +684,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(comments_and_locals),     T(queries_views_and_indexes),
         T(new_columns),             T(settings),
+        T(ttl_of_a_table),
         T(stateless),               T(upstream_of_state),
         T(in_a_stateful_operator),  T(rewired),
         T(columns_and_constraints), T(new_table),
