@@ -60,7 +60,8 @@ static int aggregate_open(struct operator *o, struct err *e)
     g->groups.drop = g->r.f.drops ? drop_group : NULL;
     g->groups.arg = &g->r.f;
     g->groups.owned = &g->r.f.env.bytes;
-    return aggregate_reload(g, e);
+    g->stale = true;
+    return 0;
 }
 
 static void aggregate_close(struct operator *o)
@@ -292,23 +293,17 @@ static void aggregate_aborted(struct operator *o)
     g->stale = true;
 }
 
-static int first_window(void *arg, const struct state_key *k, struct bytes blob)
-{
-    (void)blob;
-    *(int64_t *)arg = k->window;
-    return 1;
-}
-
-// Hops from window to window: one row read for each that is open.
+// Hops from window to window: one row read for each that is open. A table keeps the rows of closed
+// ones; what the watermark has closed is not even looked at.
 int aggregate_reload(struct aggregate *g, struct err *e)
 {
     struct states *states = run_states(g->op.run);
-    int64_t window, from = INT64_MIN;
+    int64_t window, from = window_open_from(g->window, g->op.watermark);
     int rc;
 
     ASSERT(g->n_closing == 0);
     groups_clear(&g->groups);
-    while ((rc = states->ops->scan(g->r.state, from, INT64_MAX, first_window, &window, e)) > 0) {
+    while ((rc = states->ops->first(g->r.state, from, INT64_MAX, &window, e)) > 0) {
         groups_window_add(&g->groups, window, false);
         from = window + 1;
     }
@@ -464,7 +459,8 @@ static int64_t aggregate_due(struct operator *o)
 {
     struct aggregate *g = (struct aggregate *)o;
 
-    if (g->stale)
+    // An error comes up again, with its words, where the operator is called.
+    if (g->stale && aggregate_reload(g, NULL) < 0)
         return INT64_MIN + 1; // any watermark there is
     if (g->groups.n_windows == 0)
         return INT64_MAX;

@@ -122,13 +122,6 @@ static void bucket_add(struct dedupe *d, int64_t start)
     d->n_buckets++;
 }
 
-static int first_bucket(void *arg, const struct state_key *k, struct bytes blob)
-{
-    (void)blob;
-    *(int64_t *)arg = k->window;
-    return 1;
-}
-
 // One look for each bucket there is: the rows are ordered by it.
 static int read_buckets(struct dedupe *d, struct err *e)
 {
@@ -137,7 +130,7 @@ static int read_buckets(struct dedupe *d, struct err *e)
     int rc;
 
     d->n_buckets = 0;
-    while ((rc = ops->scan(d->state, from, INT64_MAX, first_bucket, &found, e)) == 1) {
+    while ((rc = ops->first(d->state, from, INT64_MAX, &found, e)) == 1) {
         bucket_add(d, found);
         from = found + 1;
     }

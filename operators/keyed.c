@@ -372,13 +372,6 @@ int keyed_find(struct keyed *k, const struct value *key, struct keyed_entry **ou
 
 // --- by time ---
 
-static int first_row(void *arg, const struct state_key *key, struct bytes blob)
-{
-    (void)blob;
-    *(int64_t *)arg = key->window;
-    return 1;
-}
-
 static int first_of(struct keyed *k, struct state *st, int64_t *first, bool *known, struct err *e)
 {
     int rc;
@@ -386,7 +379,7 @@ static int first_of(struct keyed *k, struct state *st, int64_t *first, bool *kno
     if (*known)
         return 0;
     *first = KEYED_NEVER;
-    rc = run_states(k->op->run)->ops->scan(st, INT64_MIN, KEYED_NEVER, first_row, first, e);
+    rc = run_states(k->op->run)->ops->first(st, INT64_MIN, KEYED_NEVER, first, e);
     *known = rc >= 0;
     return rc < 0 ? rc : 0;
 }

@@ -87,3 +87,13 @@ int64_t window_deadline(const struct plan_window *w, int64_t start)
 {
     return w->kind == WINDOW_NONE ? INT64_MAX : start + w->size_ms + w->grace_ms;
 }
+
+int64_t window_open_from(const struct plan_window *w, int64_t watermark)
+{
+    int64_t from;
+
+    if (w->kind == WINDOW_NONE || __builtin_sub_overflow(watermark, w->size_ms, &from) ||
+        __builtin_sub_overflow(from, w->grace_ms, &from))
+        return INT64_MIN;
+    return from + 1;
+}

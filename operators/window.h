@@ -28,5 +28,7 @@ int window_of(const struct plan_window *w, int64_t t, int64_t *first, int64_t *l
 int64_t window_end(const struct plan_window *w, int64_t start);
 // The watermark that closes the window: its end + grace.
 int64_t window_deadline(const struct plan_window *w, int64_t start);
+// No window that starts before it is open at that watermark.
+int64_t window_open_from(const struct plan_window *w, int64_t watermark);
 
 #endif

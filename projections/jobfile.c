@@ -8,7 +8,8 @@
 //
 // A file that is empty, or whose creation did not commit, is created again. A file with tables but
 // without _leat_meta is somebody else's and is left alone. Starting is opening: nothing here
-// depends on how much state there is, but for the rows that wait in the outbox.
+// depends on how much state there is, or how many rows wait in the outbox; only the keys of parked
+// records are read, and their number has a limit.
 #include "projections/jobfile.h"
 
 #include <errno.h>
@@ -61,7 +62,8 @@ static const char schema[] =
     " parked_at INTEGER, topic TEXT, partition INTEGER, offset INTEGER, timestamp INTEGER,"
     " time INTEGER, record_key BLOB, value BLOB, headers BLOB, n_headers INTEGER,"
     " edited BLOB, reason TEXT) STRICT;"
-    "CREATE INDEX _leat_parked_key ON _leat_parked (entry, key);"
+    // with what tells whether a key is held, so that starting does not read the records
+    "CREATE INDEX _leat_parked_key ON _leat_parked (entry, key, state, class);"
     "CREATE INDEX _leat_parked_due ON _leat_parked (next_at) WHERE state = 'retry';"
     "CREATE TABLE _leat_late (op TEXT, slot INTEGER, n INTEGER NOT NULL, topic TEXT,"
     " partition INTEGER, offset INTEGER, time INTEGER, watermark INTEGER, key BLOB, value BLOB,"

@@ -25,8 +25,8 @@
                    " watermark = ?6, last_time = ?7, idle = ?8"                                    \
                    " WHERE topic = ?1 AND partition = ?3 AND next = ?9")                           \
     X(COMMIT_ADD, "INSERT OR ABORT INTO _leat_commits VALUES (?1, ?2, ?3, ?4, ?5, ?6)")            \
-    X(COMMIT_TRIM, "DELETE FROM _leat_commits WHERE id IN"                                         \
-                   " (SELECT id FROM _leat_commits WHERE wall < ?1 ORDER BY id LIMIT 512)")        \
+    X(COMMIT_TRIM, "DELETE FROM _leat_commits WHERE wall < ?1"                                     \
+                   " AND id < (SELECT min(id) FROM _leat_commits) + 512")                          \
     X(OUTBOX_ADD, "INSERT OR ABORT INTO _leat_outbox"                                              \
                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")              \
     X(OUTBOX_SCAN, "SELECT id, topic, topic_id, partition, seq, batch_no, key, value, headers,"    \
@@ -49,6 +49,7 @@
     X(PARK_REMOVE, "DELETE FROM _leat_parked WHERE id = ?1")                                       \
     X(PARK_ALL, "SELECT * FROM _leat_parked ORDER BY id")                                          \
     X(PARK_KEY, "SELECT * FROM _leat_parked WHERE entry = ?1 AND key IS ?2 ORDER BY id")           \
+    X(PARK_KEYS, "SELECT id, entry, key, state, class FROM _leat_parked")                          \
     X(PARK_DUE, "SELECT * FROM _leat_parked WHERE state = 'retry' ORDER BY next_at, id LIMIT 1")   \
     X(LATE_PUT, "INSERT OR ABORT INTO _leat_late"                                                  \
                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"                                \
@@ -196,6 +197,8 @@ int park_update(struct store *s, const struct parked_row *r, struct err *e);
 int park_remove(struct store *s, int64_t id, struct err *e);
 int park_scan(struct store *s, const struct bytes *entry, const struct bytes *key,
               int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e);
+int park_keys(struct store *s, int (*each)(void *arg, const struct parked_row *r), void *arg,
+              struct err *e);
 int park_due(struct store *s, struct arena *a, struct parked_row *out, struct err *e);
 
 // late.c

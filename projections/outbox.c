@@ -82,14 +82,15 @@ static int load_marks(struct jobfile *jf, struct err *e)
     return rc;
 }
 
+// Sequences have no gaps: what waits need not be counted.
 int outbox_load(struct jobfile *jf, struct err *e)
 {
-    int rc = db_query_int(jf->db, "SELECT count(*) FROM _leat_outbox", &jf->counts.waiting, e);
+    int rc = jf_meta_int(jf, "outbox_id", 0, &jf->counts.outbox_id, e);
 
     if (rc == 0)
-        rc = jf_meta_int(jf, "outbox_id", 0, &jf->counts.outbox_id, e);
-    if (rc == 0)
         rc = load_marks(jf, e);
+    for (size_t i = 0; i < jf->n_marks; i++)
+        jf->counts.waiting += jf->mark_list[i]->next_seq - 1 - jf->mark_list[i]->published_seq;
     return rc;
 }
 

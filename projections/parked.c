@@ -164,6 +164,29 @@ int park_scan(struct store *store, const struct bytes *entry, const struct bytes
     return rc;
 }
 
+int park_keys(struct store *store, int (*each)(void *arg, const struct parked_row *r), void *arg,
+              struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_PARK_KEYS, &s, e);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(s, e)) == 1) {
+        struct parked_row r = {.id = db_column_int(s, 0),
+                               .entry = db_column_text(s, 1),
+                               .key = db_column_blob(s, 2),
+                               .state = state_of(db_column_text(s, 3)),
+                               .class = class_of(db_column_text(s, 4))};
+        rc = each(arg, &r);
+        if (rc != 0)
+            break;
+    }
+    db_reset(s);
+    return rc;
+}
+
 static struct bytes keep(struct arena *a, struct bytes b)
 {
     return bytes_is_null(b) ? b : arena_copy(a, b);

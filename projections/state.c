@@ -32,7 +32,7 @@ struct state {
     int n_key, n_columns;
     const char **key_names, **column_names;
     const struct column **keys, **columns; // fused
-    struct db_stmt *get, *update, *insert, *touch, *del, *scan;
+    struct db_stmt *get, *update, *insert, *touch, *del, *scan, *first;
     struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
     struct state *next;
 };
@@ -203,6 +203,23 @@ static int prepare_scan(struct state *st, struct err *e)
     return rc;
 }
 
+static int prepare_first(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    const char *win = st->win != NULL ? st->win : "0";
+    int rc;
+
+    buf_printf(&sql, "SELECT %s FROM ", win);
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " WHERE %s IS NOT NULL", st->blob);
+    if (st->win != NULL)
+        buf_printf(&sql, " AND %s >= ?1 AND %s < ?2 ORDER BY %s", win, win, win);
+    buf_append_str(&sql, " LIMIT 1");
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->first, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
 // --- opening -----------------------------------------------------------------------------------
 
 static const char *own_name(struct arena *a, const struct state_spec *spec)
@@ -280,19 +297,37 @@ static int find_columns(struct state *st, const char *const *names, int n, const
     return 0;
 }
 
-// Without the key beginning with the window, finding the open ones would read the closed ones too.
+static bool key_is_in_order(const struct state *st)
+{
+    const struct jobtable *t = st->fused;
+
+    if (t->n_pk != st->n_key + 1 || strcmp(t->pk_names[0], st->win) != 0)
+        return false;
+    for (int i = 0; i < st->n_key; i++)
+        if (strcmp(t->pk_names[i + 1], st->key_names[i]) != 0)
+            return false;
+    return true;
+}
+
+// Unless the primary key has the order of windows, finding the open ones would read the closed ones
+// too, and going through one would sort all of it first.
 static int index_windows(struct state *st, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
     int rc;
 
-    if (st->win == NULL || strcmp(st->fused->pk_names[0], st->win) == 0)
+    if (st->win == NULL || key_is_in_order(st))
         return 0;
     buf_append_str(&sql, "CREATE INDEX IF NOT EXISTS ");
     sql_append_name(&sql, arena_printf(&st->jf->arena, "_leat_open_%s", st->table));
     buf_append_str(&sql, " ON ");
     sql_append_name(&sql, st->table);
-    buf_printf(&sql, " (%s) WHERE " HIDDEN_COLUMN " IS NOT NULL", st->win);
+    buf_printf(&sql, " (%s", st->win);
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(&sql, ", ");
+        sql_append_name(&sql, st->key_names[i]);
+    }
+    buf_append_str(&sql, ") WHERE " HIDDEN_COLUMN " IS NOT NULL");
     rc = db_exec(st->jf->db, buf_cstr(&sql), e);
     buf_deinit(&sql);
     return rc;
@@ -332,6 +367,7 @@ static void state_free(struct state *st)
     db_stmt_free(st->touch);
     db_stmt_free(st->del);
     db_stmt_free(st->scan);
+    db_stmt_free(st->first);
     heap_free(st);
 }
 
@@ -358,6 +394,8 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
         rc = prepare_insert(st, 1, &st->insert, e);
     if (rc == 0)
         rc = prepare_scan(st, e);
+    if (rc == 0)
+        rc = prepare_first(st, e);
     if (rc < 0) {
         state_free(st);
         return err_wrap(e, rc, "state of %s", spec->id);
@@ -675,6 +713,23 @@ static int state_scan(struct state *st, int64_t from, int64_t to,
     return rc < 0 ? fail(st, rc, e) : rc;
 }
 
+static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
+{
+    int rc;
+
+    if (st->win == NULL && (from > 0 || to <= 0))
+        return 0;
+    if (st->win != NULL) {
+        db_bind_int(st->first, 1, from);
+        db_bind_int(st->first, 2, to);
+    }
+    rc = db_next(st->first, e);
+    if (rc == 1)
+        *window = db_column_int(st->first, 0);
+    db_reset(st->first);
+    return fail(st, rc, e);
+}
+
 const struct states_ops jobfile_states_ops = {
     .open = state_open,
     .get = state_get,
@@ -682,5 +737,6 @@ const struct states_ops jobfile_states_ops = {
     .put_rows = state_put_rows,
     .clear = state_clear,
     .del = state_del,
+    .first = state_first,
     .scan = state_scan,
 };

@@ -301,6 +301,7 @@ const struct store_ops jobfile_store_ops = {
     .park_update = park_update,
     .park_remove = park_remove,
     .park_scan = park_scan,
+    .park_keys = park_keys,
     .park_due = park_due,
     .park_count = parked,
     .late_add = late_add,

@@ -156,9 +156,11 @@ static int turn_relay(struct job *j, bool stepped, bool *worked, struct err *e)
 // has reasons that are due already; they are no reason to ask again at once.
 static int64_t next_wake(struct job *j, int64_t step_wait)
 {
-    int64_t at = relay_wake(&j->relay, j->now), due = run_due(&j->run), t;
+    int64_t at = relay_wake(&j->relay, j->now), due, t;
     struct err e;
 
+    // Before it is ready operators do not know where the watermark stands, and what is open.
+    due = j->ready ? run_due(&j->run) : INT64_MAX;
     if (step_wait < JOB_WAIT_MS_MAX)
         return at < j->now + step_wait ? at : j->now + step_wait;
     if (parking_next(&j->parking, &t, &e) == 0 && t < at)

@@ -98,7 +98,7 @@ int parking_load(struct parking *p, struct err *e)
     p->count = p->store->ops->park_count(p->store);
     if (p->count == 0)
         return 0;
-    rc = p->store->ops->park_scan(p->store, NULL, NULL, load_row, p, e);
+    rc = p->store->ops->park_keys(p->store, load_row, p, e);
     return rc < 0 ? rc : 0;
 }
 

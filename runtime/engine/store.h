@@ -121,6 +121,9 @@ struct store_ops {
     // All, or those of one (entry, key), in id order.
     int (*park_scan)(struct store *s, const struct bytes *entry, const struct bytes *key,
                      int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e);
+    // All, for finding out which keys are held: only id, entry, key, state and class are filled in.
+    int (*park_keys)(struct store *s, int (*each)(void *arg, const struct parked_row *r), void *arg,
+                     struct err *e);
     // The head with the smallest next_at among PARKED_RETRY. 1 or 0.
     int (*park_due)(struct store *s, struct arena *a, struct parked_row *out, struct err *e);
     int64_t (*park_count)(struct store *s);

@@ -214,9 +214,21 @@ static int state_scan(struct state *st, int64_t from, int64_t to,
     return rc;
 }
 
+static int first_row(void *arg, const struct state_key *k, struct bytes blob)
+{
+    (void)blob;
+    *(int64_t *)arg = k->window;
+    return 1;
+}
+
+static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
+{
+    return state_scan(st, from, to, first_row, window, e);
+}
+
 static const struct states_ops states_ops = {
     .open = states_open, .get = state_get, .put = state_put, .del = state_del,
-    .scan = state_scan};
+    .first = state_first, .scan = state_scan};
 
 // --- tables ---
 
@@ -501,6 +513,8 @@ struct run *fake_new(void)
     r->states.ops = &states_ops;
     r->tables.tables.ops = &tables_ops;
     r->tables.run = r;
+    for (int i = 0; i < FAKE_NODES_MAX; i++)
+        r->watermarks[i] = INT64_MIN;
     r->cache_bytes = SIZE_MAX;
     r->fail_at = -1;
     return r;
@@ -614,7 +628,7 @@ int fake_open(struct run *r)
         o->type = type;
         o->node = &r->nodes[i];
         o->run = r;
-        o->watermark = INT64_MIN;
+        o->watermark = r->watermarks[i];
         r->ops[i] = o;
         if (type->open != NULL)
             rc = type->open(o, &r->err);
@@ -686,9 +700,11 @@ int fake_commit(struct run *r)
     r->text_committed = r->text.n;
     r->number_committed = r->number;
     r->late_committed = r->late;
-    for (int i = 0; i < r->plan.n_nodes; i++)
+    for (int i = 0; i < r->plan.n_nodes; i++) {
+        r->watermarks[i] = r->ops[i]->watermark;
         if (r->ops[i]->type->committed != NULL)
             r->ops[i]->type->committed(r->ops[i]);
+    }
     for (int i = 0; i < r->plan.n_nodes; i++)
         if (r->ops[i]->type->shrink != NULL)
             r->ops[i]->type->shrink(r->ops[i], r->cache_bytes);
@@ -704,9 +720,11 @@ void fake_abort(struct run *r)
     r->text.n = r->text_committed;
     r->number = r->number_committed;
     r->late = r->late_committed;
-    for (int i = 0; i < r->plan.n_nodes; i++)
+    for (int i = 0; i < r->plan.n_nodes; i++) {
+        r->ops[i]->watermark = r->watermarks[i];
         if (r->ops[i]->type->aborted != NULL)
             r->ops[i]->type->aborted(r->ops[i]);
+    }
 }
 
 const char *fake_text(struct run *r)

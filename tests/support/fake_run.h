@@ -60,6 +60,7 @@ struct run {
     struct plan_node nodes[FAKE_NODES_MAX];
     struct plan_input outs[FAKE_NODES_MAX][OUT_PORTS][FAKE_NODES_MAX];
     struct operator *ops[FAKE_NODES_MAX];
+    int64_t watermarks[FAKE_NODES_MAX]; // committed
     struct states states;
     struct state state[FAKE_NODES_MAX];
     int n_states;

@@ -332,6 +332,12 @@ static int store_park_scan(struct store *st, const struct bytes *entry, const st
     return rc;
 }
 
+static int store_park_keys(struct store *st, int (*each)(void *arg, const struct parked_row *r),
+                           void *arg, struct err *e)
+{
+    return store_park_scan(st, NULL, NULL, each, arg, e);
+}
+
 static int store_park_due(struct store *st, struct arena *a, struct parked_row *out, struct err *e)
 {
     struct fake_store *s = self(st);
@@ -436,6 +442,7 @@ static const struct store_ops fake_ops = {
     .park_update = store_park_update,
     .park_remove = store_park_remove,
     .park_scan = store_park_scan,
+    .park_keys = store_park_keys,
     .park_due = store_park_due,
     .park_count = store_park_count,
     .late_add = store_late_add,

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a job asks of SQLite, statement by statement. A job with every kind of state runs, stops and
+// starts again; each statement that its connections ran is explained, and none may read a table of
+// state, or of rows that users keep, from one end to the other, or sort one. That is what keeps
+// starting and a step independent of how much is there.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "operators/operators.h"
+#include "projections/jobfile_internal.h"
+#include "runtime/base/heap.h"
+#include "runtime/engine/driver.h"
+#include "scripts/script.h"
+
+static const char job[] =
+    "job 'all' { version = 1, errors = { dead = 'dead' } }\n"
+    "table 'people' [[id text primary key, name text]]\n"
+    "table 'days' [[device text, window_start time, n integer,\n"
+    "  primary key (device, window_start)]]\n"
+    "table 'visits' [[id integer primary key, who text, window_start time, n integer,\n"
+    "  unique (who, window_start)]]\n"
+    "local s = from 'in' { time = 't', disorder = '1s' }\n"
+    "s:by 'k':aggregate { n = count(), x = sum 'x' }:into 'totals'\n"
+    "s:by 'k':window { size = '10s' }:aggregate { n = count() }:final():to 'closed'\n"
+    "local w = s:by 'k':window { size = '10s', every = '5s' }:aggregate { n = count() }\n"
+    "w:into 'hops'\n"
+    "w:changes { latest = true }:to 'hops'\n"
+    "s:select { device = 'k', x = 'x' }:by 'device':window { size = '20s' }\n"
+    "  :aggregate { n = count() }:into 'days'\n"
+    "s:select { who = 'k', x = 'x' }:by 'who':window { gap = '3s' }\n"
+    "  :aggregate { n = count() }:into 'visits'\n"
+    "s:by 'k':window { gap = '3s' }:aggregate { n = count() }:final():to 'closed'\n"
+    "s:by 'k':window { last = '10s' }:aggregate { n = count() }:to 'last'\n"
+    "s:dedupe { by = 'x', within = '10s' }:to 'once'\n"
+    "s:by 'k':join(from 'right' { time = 't' }:by 'k', { as = 'r', kind = 'outer',\n"
+    "  within = { '-5s', '5s' } }):to 'pairs'\n"
+    "s:by 'k':process { ttl = '30s', state = {},\n"
+    "  on = function(v, ctx) ctx.state.n = v.x ctx:timer('t', ctx.time + 7000) end,\n"
+    "  timer = function(name, ctx) return { fired = ctx.key } end }:to 'fired'\n"
+    "s:by 'k':into('people', { id = 'k', name = 'k' })\n"
+    "s:map(function(v) if v.x == 13 then error 'unlucky' end return v end):to 'mapped'\n"
+    "every '1m':select { at = '$time' }:to 'ticks'\n";
+
+// --- what was run ---
+
+static char **texts;
+static size_t n_texts;
+
+static void remember(const char *sql)
+{
+    for (size_t i = 0; i < n_texts; i++)
+        if (strcmp(texts[i], sql) == 0)
+            return;
+    texts = heap_realloc(texts, (n_texts + 1) * sizeof *texts);
+    texts[n_texts++] = heap_strdup(sql);
+}
+
+static int on_statement(unsigned kind, void *ctx, void *statement, void *text)
+{
+    (void)kind, (void)ctx;
+    if (strncmp(text, "--", 2) != 0) // of triggers
+        remember(sqlite3_sql(statement));
+    return 0;
+}
+
+// Every connection that is opened from here on.
+static int on_open(sqlite3 *db, char **why, const struct sqlite3_api_routines *api)
+{
+    (void)why, (void)api;
+    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, on_statement, NULL);
+}
+
+static void forget(void)
+{
+    for (size_t i = 0; i < n_texts; i++)
+        heap_free(texts[i]);
+    heap_free(texts);
+    texts = NULL;
+    n_texts = 0;
+}
+
+// --- the job ---
+
+struct fixture {
+    struct plan *plan;
+    struct driver *driver;
+    struct err e;
+};
+
+static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
+{
+    struct jobfile_options o = {0};
+
+    (void)arg;
+    return jobfile_open(out, p, &o, e);
+}
+
+static void store_close(void *arg, struct store *s)
+{
+    (void)arg;
+    jobfile_close(s);
+}
+
+static void ok(struct fixture *f, int rc)
+{
+    if (rc != 0)
+        fail_msg("%s", f->e.text);
+}
+
+static void given_job(struct fixture *f)
+{
+    struct script_options o = {
+        .file = "job.lua", .text = bytes_str(job), .operators = operator_types()};
+    struct driver_config c = {.operators = operator_types(),
+                              .stores = {.open = store_open, .close = store_close},
+                              .start_ms = INT64_C(1767225600000),
+                              .n_partitions = 1};
+
+    ok(f, script_load(&f->plan, &o, &f->e));
+    c.plan = f->plan;
+    ok(f, driver_open(&f->driver, &c, &f->e));
+}
+
+static void sent(struct fixture *f, const char *topic, int64_t t, int k, int x)
+{
+    char json[100];
+    struct driver_record r = {.timestamp = t};
+
+    snprintf(json, sizeof json, "{\"k\":\"k%d\",\"t\":%lld,\"x\":%d}", k, (long long)t, x);
+    r.key = r.value = bytes_str(json);
+    ok(f, driver_send(f->driver, topic, &r, &f->e));
+}
+
+static void when_run(struct fixture *f)
+{
+    int64_t t = driver_now(f->driver);
+
+    for (int i = 0; i < 60; i++) {
+        sent(f, "in", t + i * 700, i % 7, i);
+        sent(f, "right", t + i * 700, i % 5, i);
+        if (i % 20 == 19) {
+            ok(f, driver_run(f->driver, &f->e));
+            ok(f, driver_restart(f->driver, &f->e));
+        }
+    }
+    ok(f, driver_advance(f->driver, 3600 * 1000, &f->e));
+}
+
+// --- its plans ---
+
+// Those whose rows are few by their nature, or that a limit holds.
+static bool is_small(const char *detail)
+{
+    static const char *const small[] = {"_leat_meta",  "_leat_parts",   "_leat_offsets",
+                                        "_leat_relay", "_leat_numbers", "_leat_columns",
+                                        "sqlite_",     "_leat_parked USING COVERING"};
+
+    for (size_t i = 0; i < ARRAY_LEN(small); i++)
+        if (strncmp(detail, small[i], strlen(small[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_explained(const char *sql)
+{
+    static const char *const words[] = {"SELECT", "UPDATE", "DELETE", "INSERT"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strncasecmp(sql, words[i], strlen(words[i])) == 0)
+            return strstr(sql, "pragma_") == NULL; // of the schema
+    return false;
+}
+
+// Of the first row by an index nothing is read but that.
+static bool reads_all(const char *sql, const char *detail)
+{
+    if (strstr(detail, "TEMP B-TREE") != NULL)
+        return true;
+    if (strncmp(detail, "SCAN ", 5) != 0 || is_small(detail + 5) ||
+        strncmp(detail, "SCAN CONSTANT", 13) == 0)
+        return false;
+    return strstr(sql, "LIMIT 1") == NULL;
+}
+
+static int findings(sqlite3 *db, const char *sql)
+{
+    char *text = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sql);
+    sqlite3_stmt *s;
+    int n = 0;
+
+    if (sqlite3_prepare_v2(db, text, -1, &s, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        const char *detail = (const char *)sqlite3_column_text(s, 3);
+
+        if (!reads_all(sql, detail))
+            continue;
+        print_error("%s\n    %s\n", sql, detail);
+        n++;
+    }
+    sqlite3_finalize(s);
+    sqlite3_free(text);
+    return n;
+}
+
+// No statement of a job's start, steps and restart goes through a table of state or of users' rows.
+static void test_nothing_is_scanned(void **state)
+{
+    struct fixture f = {0};
+    int n = 0, explained = 0;
+    sqlite3 *db;
+
+    (void)state;
+    assert_int_equal(sqlite3_auto_extension((void (*)(void))on_open), SQLITE_OK);
+    given_job(&f);
+    when_run(&f);
+    sqlite3_reset_auto_extension();
+    db = db_handle(jobfile_of(driver_store(f.driver))->db);
+    sqlite3_set_authorizer(db, NULL, NULL);
+    for (size_t i = 0; i < n_texts; i++) {
+        if (!is_explained(texts[i]))
+            continue;
+        n += findings(db, texts[i]);
+        explained++;
+    }
+    assert_int_equal(n, 0);
+    assert_true(explained > 60);
+    forget();
+    driver_close(f.driver);
+    plan_free(f.plan);
+}
+
+// The test sees a scan when there is one.
+static void test_a_scan_is_seen(void **state)
+{
+    sqlite3 *db;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "create table t (a, b)", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(findings(db, "SELECT count(*) FROM t"), 1);
+    assert_int_equal(findings(db, "SELECT a FROM t WHERE rowid > 3 ORDER BY b LIMIT 1"), 1);
+    assert_int_equal(findings(db, "SELECT a FROM t WHERE rowid = 3"), 0);
+    sqlite3_close(db);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_scan_is_seen),
+        cmocka_unit_test(test_nothing_is_scanned),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
