@@ -3,9 +3,10 @@
 // aggregate: counts records into groups, one group per (window, key). A group's row in state is the
 // truth; what is here is a write-back cache over it (groups.h).
 //
-//   record     for each window of its time that is still open: find the group (in memory, else in
-//              state), remember its bytes for undo, add. Windows whose deadline the watermark has
-//              passed are late: counted, sampled, and once on OUT_LATE
+//   record     for each window of its time that is still open: find the group, remember its bytes
+//              for undo, add. One that is not in memory is read from state, which is put off until
+//              the flush where that makes no difference (awaited.h). Windows whose deadline the
+//              watermark has passed are late: counted, sampled, and once on OUT_LATE
 //   watermark  windows whose deadline passed are closed, first to last (close.c)
 //   flush      every dirty group is written once, in (window, key) order
 //   commit     clean groups may be evicted, least recently used first
@@ -23,6 +24,7 @@
 // one row.
 #include "operators/aggregate.h"
 
+#include "operators/awaited.h"
 #include "operators/groupkey.h"
 #include "operators/pack.h"
 #include "operators/window.h"
@@ -35,12 +37,18 @@
 #define CLOSE_ROWS_DEFAULT 16384
 #endif
 #define ROWS_TOGETHER_MAX 256
+#define FLUSH_TOGETHER 2048 // read, then written, while their pages are at hand
 
 // --- open and close ---
 
 static void drop_group(void *arg, struct group *group)
 {
-    functions_drop(arg, group->acc);
+    struct aggregate *g = arg;
+
+    if (group->flags & GROUP_AWAITED)
+        awaited_drop(g, group);
+    else
+        functions_drop(&g->r.f, group->acc);
 }
 
 static int aggregate_open(struct operator *o, struct err *e)
@@ -51,6 +59,7 @@ static int aggregate_open(struct operator *o, struct err *e)
     g->window = &o->node->aggregate.window;
     g->close_rows = CLOSE_ROWS_DEFAULT;
     groups_init(&g->groups, 0);
+    arena_init(&g->awaited.arena);
     rc = window_check(g->window, e);
     if (rc == 0)
         rc = results_open(&g->r, o, e);
@@ -58,7 +67,7 @@ static int aggregate_open(struct operator *o, struct err *e)
         return rc;
     groups_init(&g->groups, g->r.f.bytes);
     g->groups.drop = g->r.f.drops ? drop_group : NULL;
-    g->groups.arg = &g->r.f;
+    g->groups.arg = g;
     g->groups.owned = &g->r.f.env.bytes;
     g->stale = true;
     return 0;
@@ -70,6 +79,7 @@ static void aggregate_close(struct operator *o)
 
     aggregate_drop_closing(g);
     groups_deinit(&g->groups);
+    awaited_deinit(g);
     heap_free(g->closing);
     results_close(&g->r);
 }
@@ -246,9 +256,15 @@ int aggregate_put_all(struct aggregate *g, const struct group_window *w,
 static int flush_window(struct aggregate *g, struct group_window *w, struct err *e)
 {
     const struct keysort_item *items;
-    size_t n = groups_collect(&g->groups, w, true, &items);
-    int rc = aggregate_put_all(g, w, items, n, false, e);
+    size_t n = groups_collect(&g->groups, w, true, &items), k;
+    int rc = 0;
 
+    for (size_t i = 0; i < n && rc == 0; i += k) {
+        k = n - i < FLUSH_TOGETHER ? n - i : FLUSH_TOGETHER;
+        rc = awaited_read(g, w, items + i, k, e);
+        if (rc == 0)
+            rc = aggregate_put_all(g, w, items + i, k, false, e);
+    }
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < n; i++)
@@ -265,6 +281,8 @@ static int aggregate_flush(struct operator *o, struct err *e)
     for (size_t i = 0; i < g->groups.n_windows && rc == 0; i++)
         if (g->groups.windows[i]->n_dirty > 0)
             rc = flush_window(g, g->groups.windows[i], e);
+    if (rc == 0)
+        awaited_clear(g, false);
     return rc;
 }
 
@@ -275,7 +293,9 @@ static void aggregate_committed(struct operator *o)
 
 static size_t aggregate_held(struct operator *o)
 {
-    return groups_bytes(&((struct aggregate *)o)->groups);
+    const struct aggregate *g = (const struct aggregate *)o;
+
+    return groups_bytes(&g->groups) + awaited_bytes(g);
 }
 
 static void aggregate_shrink(struct operator *o, size_t bytes)
@@ -289,6 +309,7 @@ static void aggregate_aborted(struct operator *o)
 
     aggregate_drop_closing(g);
     groups_clear(&g->groups);
+    awaited_clear(g, true);
     agg_env_clear(&g->r.f.env);
     g->stale = true;
 }
@@ -337,6 +358,8 @@ static int fetch_group(struct aggregate *g, struct group_window *w, uint64_t has
 
     if (group != NULL) {
         group->recent = true;
+    } else if (awaited_may(g, w)) {
+        group = awaited_add(g, w, hash);
     } else {
         group = group_add(&g->groups, w, buf_bytes(&g->r.key), hash);
         if (!w->complete)
@@ -401,7 +424,10 @@ static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const s
     if (told)
         old = row_now(g, group, start);
     run_undo_bytes(g->op.run, &group->flags, sizeof(group->flags) + g->groups.acc_bytes);
-    rc = functions_add(&g->r.f, group->acc, g->r.f.args, ev->time, e);
+    if (group->flags & GROUP_AWAITED)
+        rc = awaited_count(g, group, ev->time, e);
+    else
+        rc = functions_add(&g->r.f, group->acc, g->r.f.args, ev->time, e);
     if (rc < 0)
         return rc;
     group->flags |= GROUP_PRESENT | GROUP_DIRTY;

@@ -17,6 +17,11 @@ struct aggregate {
     struct groups groups;
     struct group_window **closing; // closed in this step, not flushed yet; in order
     size_t n_closing, cap_closing;
+    struct {
+        struct arena arena;
+        struct awaited **all;
+        size_t n, cap;
+    } awaited;         // of this step
     size_t close_rows; // a closing window is read from state in pieces of this many rows
 };
 

@@ -9,6 +9,7 @@
 // needs no more memory than keeping it open did.
 #include "operators/aggregate.h"
 
+#include "operators/awaited.h"
 #include "operators/window.h"
 #include "runtime/base/heap.h"
 
@@ -128,8 +129,9 @@ int aggregate_close_first(struct aggregate *g, struct err *e)
     size_t n;
     int rc = 0;
 
+    rc = awaited_read_all(g, w, e);
     unlist_all(w);
-    if (!w->complete)
+    if (rc == 0 && !w->complete)
         rc = window_complete(g, w, e);
     if (rc < 0)
         return rc;

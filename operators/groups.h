@@ -21,6 +21,7 @@ enum group_flag {
     GROUP_PRESENT = 1, // has counted a record
     GROUP_DIRTY = 2,   // differs from its state row
     GROUP_STORED = 4,  // has a state row
+    GROUP_AWAITED = 8, // may have one, which is not read yet (awaited.h)
 };
 
 // With one small accumulator and a short key this is one cache line.

@@ -551,6 +551,25 @@ static int state_get(struct state *st, const struct state_key *k, struct arena *
     return fail(st, rc, e);
 }
 
+static int state_get_many(struct state *st, const struct state_key *keys, int n,
+                          int (*each)(void *arg, int i, struct bytes blob), void *arg,
+                          struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < n && rc == 0; i++) {
+        arena_reset(&st->jf->scratch);
+        rc = bind_key(st, st->get, 1, &keys[i], e);
+        if (rc == 0)
+            rc = db_next(st->get, e);
+        if (rc < 0)
+            return db_reset(st->get), fail(st, rc, e);
+        rc = each(arg, i, rc == 1 ? db_column_blob(st->get, 0) : BYTES_NULL);
+        db_reset(st->get);
+    }
+    return rc;
+}
+
 static int state_del(struct state *st, const struct state_key *k, struct err *e)
 {
     int rc = jf_inside(st->jf, e);
@@ -733,6 +752,7 @@ static int state_first(struct state *st, int64_t from, int64_t to, int64_t *wind
 const struct states_ops jobfile_states_ops = {
     .open = state_open,
     .get = state_get,
+    .get_many = state_get_many,
     .put = state_put,
     .put_rows = state_put_rows,
     .clear = state_clear,

@@ -101,6 +101,7 @@ struct tables *run_tables(struct run *r);
 struct states *run_states(struct run *r);
 const struct plan *run_plan(struct run *r);
 int64_t run_now(struct run *r); // the step's clock, ms
+bool run_is_careful(const struct run *r); // each record is flushed before the next
 
 // Buffers one output record; key, value and headers are copied. Partition and sequence are fixed at
 // the end of the step's record.

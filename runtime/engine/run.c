@@ -668,6 +668,11 @@ int64_t run_now(struct run *r)
     return r->now;
 }
 
+bool run_is_careful(const struct run *r)
+{
+    return r->careful;
+}
+
 int run_output(struct run *r, const struct plan_node *to, struct event *ev, struct value key,
                struct bytes value, const struct header *headers, size_t n_headers, struct err *e)
 {

@@ -10,15 +10,16 @@
 //   fails    back to before begin, then:
 //
 //        in              a record's class            passes by itself      anything else
-//        records         (parked, not here)          wait                  stop; again when a
+//        records         again, record by record     wait                  stop; again when a
 //                                                                          record overran
 //        flush           again, record by record     wait                  stop
-//        flush, careful  stop: nobody to blame       wait                  stop
+//        the same again  stop: nobody to blame       wait                  stop
 //        commit          stop                        wait                  stop
 //
-// A constraint that breaks when many records' aggregates are written at once names no record. The
-// same batch run again with a flush behind each record does, because a run is a function of its
-// batch.
+// A record that fails by itself is parked and does not come here. A constraint that breaks when
+// many records' aggregates are written at once names no record, nor does a sum that overflows when
+// its row is read, which aggregates put off until the flush or a window's end. The same batch run
+// again with a flush behind each record does, because a run is a function of its batch.
 #include "runtime/engine/step.h"
 
 #include "runtime/engine/class.h"
@@ -28,7 +29,7 @@ enum step_verdict step_judge(enum step_phase phase, int rc, bool careful)
     if (rc == LEAT_EOVERRUN && phase == STEP_RECORDS)
         return STEP_AGAIN;
     if (class_of(rc) != 0)
-        return phase == STEP_FLUSH && !careful ? STEP_AGAIN_CAREFUL : STEP_STOP;
+        return phase != STEP_COMMIT && !careful ? STEP_AGAIN_CAREFUL : STEP_STOP;
     return class_is_passing(rc) ? STEP_WAIT : STEP_STOP;
 }
 

@@ -109,6 +109,21 @@ static int state_get(struct state *st, const struct state_key *k, struct arena *
     return 1;
 }
 
+static int state_get_many(struct state *st, const struct state_key *keys, int n,
+                          int (*each)(void *arg, int i, struct bytes blob), void *arg,
+                          struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < n && rc == 0; i++) {
+        struct bytes blob = BYTES_NULL;
+
+        rc = state_get(st, &keys[i], &st->run->record, &blob, e);
+        rc = rc < 0 ? rc : each(arg, i, blob);
+    }
+    return rc;
+}
+
 static struct value *values_keep(struct run *r, const struct value *v, int n)
 {
     struct value *kept = arena_alloc(&r->keep, (size_t)(n + 1) * sizeof(*kept));
@@ -227,8 +242,8 @@ static int state_first(struct state *st, int64_t from, int64_t to, int64_t *wind
 }
 
 static const struct states_ops states_ops = {
-    .open = states_open, .get = state_get, .put = state_put, .del = state_del,
-    .first = state_first, .scan = state_scan};
+    .open = states_open, .get = state_get, .get_many = state_get_many,
+    .put = state_put, .del = state_del, .first = state_first, .scan = state_scan};
 
 // --- tables ---
 
@@ -407,6 +422,11 @@ struct states *run_states(struct run *r)
 const struct plan *run_plan(struct run *r)
 {
     return &r->plan;
+}
+
+bool run_is_careful(const struct run *r)
+{
+    return r->careful;
 }
 
 int64_t run_now(struct run *r)

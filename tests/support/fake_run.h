@@ -79,7 +79,7 @@ struct run {
     struct fake_undo undo[65536];
     size_t n_undo;
     int64_t now, number, number_committed;
-    bool has_number;
+    bool has_number, careful;
     int64_t late, late_committed, skipped, undo_bytes, gets, puts;
     bool check_order; // puts of one step come once each and in order
     size_t cache_bytes; // what operators may hold behind a commit

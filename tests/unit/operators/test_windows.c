@@ -283,6 +283,8 @@ static void step(struct run *r, struct model *m, struct walk *k, size_t cache, s
 {
     uint64_t what = random_below(&k->rnd, 100);
 
+    r->careful = random_below(&k->rnd, 4) == 0; // rows are read at once
+
     if (what < 4) {
         commit(r, m, k);
     } else if (what < 6) {
