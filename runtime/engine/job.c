@@ -292,6 +292,20 @@ static int stop(struct job *j, int rc, const struct err *e)
     return rc;
 }
 
+// A job that stops for a record's sake has committed what came before it: that still goes out, as
+// far as it can at once.
+static void relay_rest(struct job *j)
+{
+    struct err e;
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        if (relay_turn(&j->relay, j->now, &moved, &e) != 0)
+            return;
+    }
+}
+
 int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
 {
     struct err local = {0};
@@ -309,6 +323,8 @@ int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
     if (now > j->now) // a clock that is set back stands still here
         j->now = now;
     rc = turn_step(j, &stepped, &wait, e);
+    if (rc == LEAT_ESTOPPED)
+        relay_rest(j);
     t->worked = stepped || j->again;
     j->again = false;
     if (rc == 0)

@@ -316,18 +316,23 @@ static int transaction(struct job *j, bool *worked, struct err *e)
 
 static int check_limits(struct job *j, struct err *e)
 {
+    int64_t retry;
+    int rc;
+
     if (j->stop_after) {
         j->stop_after = false;
         *e = j->stop_err;
         return LEAT_ESTOPPED;
     }
-    if (j->parking.count >= j->plan->errors.limit)
-        return err_set(
-            e, LEAT_ESTOPPED,
-            "%lld records are parked, the limit: look at them (leat query %s \"select * from "
-            "_leat_parked\"), mend the cause, then start the job again",
-            (long long)j->parking.count, j->plan->job);
-    return 0;
+    if (j->parking.count < j->plan->errors.limit)
+        return 0;
+    rc = parking_next(&j->parking, &retry, e);
+    if (rc != 0 || retry <= j->now) // what a person has decided still runs; no record does
+        return rc;
+    return err_set(e, LEAT_ESTOPPED,
+                   "%lld records are parked, the limit: look at them (leat dlq list %s), mend the "
+                   "cause and start the job again, or have them tried again (leat dlq retry)",
+                   (long long)j->parking.count, j->plan->job);
 }
 
 int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)

@@ -16,13 +16,13 @@
 // Everything is rows of the step: parked rows, their removal, the dead letter. The set of held keys
 // in memory is only a copy of them; an aborted step reads it again.
 //
-// Dead letters go out when a record's parking is final, never for those that merely wait. They keep
-// key, value, headers and timestamp, and say the rest in the headers that Kafka Connect introduced.
+// A dead letter goes out when a record's parking is final, never for those that merely wait.
 #include "runtime/engine/parking.h"
 
 #include "runtime/base/limits.h"
 #include "runtime/base/random.h"
 #include "runtime/engine/class.h"
+#include "runtime/engine/dead_letter.h"
 
 #include <stdio.h>
 
@@ -109,110 +109,6 @@ bool parking_holds(struct parking *p, const char *entry, struct bytes key)
     return hashmap_get(&p->held, held_key(p, bytes_str(entry), key)) != NULL;
 }
 
-size_t parking_clean_text(const char *in, size_t n, char *out, size_t cap)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < n;) {
-        uint8_t c = (uint8_t)in[i];
-        size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-
-        if (len > n - i || !bytes_is_utf8(bytes_of(in + i, len))) {
-            if (at + 1 > cap)
-                break;
-            out[at++] = '?';
-            i++;
-            continue;
-        }
-        if (at + len > cap)
-            break;
-        memcpy(out + at, in + i, len);
-        at += len;
-        i += len;
-    }
-    return at;
-}
-
-// --- dead letters ---
-
-static void letter_add(struct header *h, size_t *n, const char *name, struct bytes value)
-{
-    h[(*n)++] = (struct header){.name = bytes_str(name), .value = value};
-}
-
-static struct bytes number_text(struct arena *a, int64_t v)
-{
-    return bytes_str(arena_printf(a, "%lld", (long long)v));
-}
-
-enum { LETTER_HEADERS = 10 };
-
-static size_t letter_headers(const struct parking *p, const struct parked_row *row, struct arena *a,
-                             struct header *h)
-{
-    size_t n = 0;
-
-    letter_add(h, &n, "__connect.errors.topic", row->topic);
-    letter_add(h, &n, "__connect.errors.partition", number_text(a, row->partition));
-    letter_add(h, &n, "__connect.errors.offset", number_text(a, row->offset));
-    letter_add(h, &n, "__connect.errors.connector.name", bytes_str(p->plan->job));
-    letter_add(h, &n, "__connect.errors.task.id", BYTES_LIT("0"));
-    letter_add(h, &n, "__connect.errors.stage", row->entry);
-    letter_add(h, &n, "__connect.errors.exception.class.name", bytes_str(err_name(row->class)));
-    letter_add(h, &n, "__connect.errors.exception.message", row->message);
-    letter_add(h, &n, "__connect.errors.exception.stacktrace", row->where);
-    letter_add(h, &n, "leat.parked.id", number_text(a, row->id));
-    ASSERT(n <= LETTER_HEADERS);
-    return n;
-}
-
-static int original_headers(const struct parked_row *row, struct arena *a, struct header **out)
-{
-    struct batch_record r = {.headers = row->headers, .n_headers = row->n_headers};
-
-    if (row->n_headers == 0)
-        return 0;
-    return batch_record_headers(&r, a, out, NULL);
-}
-
-static int dead_letter(struct parking *p, const struct parked_row *row, struct err *e)
-{
-    int dest = p->plan->errors.dead != NULL ? outputs_dest(&p->run->out, p->plan->errors.dead) : -1;
-    struct header *headers, *old = NULL;
-    struct output_new out;
-    struct arena a;
-    size_t n_old = (size_t)row->n_headers, n;
-    int rc;
-
-    if (dest < 0)
-        return 0;
-    arena_init(&a);
-    if (original_headers(row, &a, &old) != 0 || n_old + LETTER_HEADERS > RECORD_HEADERS_MAX)
-        n_old = 0;
-    headers = arena_alloc(&a, (n_old + LETTER_HEADERS) * sizeof *headers);
-    for (size_t i = 0; i < n_old; i++)
-        headers[i] = old[i];
-    n = n_old + letter_headers(p, row, &a, headers + n_old);
-    out = (struct output_new){.dest = dest,
-                              .key = row->record_key,
-                              .value = row->value,
-                              .headers = headers,
-                              .n_headers = n,
-                              .time = row->timestamp,
-                              .topic = row->topic,
-                              .partition = row->partition,
-                              .offset = row->offset};
-    rc = outputs_add(&p->run->out, &out, e);
-    if (rc == LEAT_EBUDGET) { // too large for a batch: the place it came from stands for it
-        out.value = BYTES_NULL;
-        out.headers = headers + n_old;
-        out.n_headers = n - n_old;
-        rc = outputs_add(&p->run->out, &out, e);
-    }
-    arena_deinit(&a);
-    return rc;
-}
-
 // --- parking ---
 
 static void fill_record(struct parked_row *row, const struct parking_record *rec, int64_t now)
@@ -243,7 +139,7 @@ static void blame_row(struct parking *p, struct parked_row *row, struct blame *b
 {
     row->class = class;
     row->message = bytes_of(
-        b->message, parking_clean_text(message, strlen(message), b->message, sizeof b->message));
+        b->message, dead_letter_text(message, strlen(message), b->message, sizeof b->message));
     run_where(p->run, b->where, sizeof b->where);
     row->where = bytes_str(b->where);
 }
@@ -269,7 +165,7 @@ int parking_add(struct parking *p, const struct parking_record *rec, int class, 
     p->dirty = true;
     if (v.holds)
         hold(p, row.entry, row.key);
-    return v.state == PARKED_FINAL ? dead_letter(p, &row, e) : 0;
+    return v.state == PARKED_FINAL ? dead_letter_add(p->run, &row, e) : 0;
 }
 
 int parking_follow(struct parking *p, const struct parking_record *rec, int64_t now, struct err *e)
@@ -334,7 +230,7 @@ static int failed_again(struct parking *p, struct parked_row *row, int class, in
     p->dirty = true;
     rc = p->store->ops->park_update(p->store, row, e);
     if (rc == 0 && v.state == PARKED_FINAL && !again)
-        rc = dead_letter(p, row, e);
+        rc = dead_letter_add(p->run, row, e);
     return rc;
 }
 

@@ -7,8 +7,6 @@
 #include "runtime/base/hashmap.h"
 #include "runtime/engine/run.h"
 
-#define PARKED_MESSAGE_MAX 1024
-
 // What to do with a record that failed.
 struct parking_verdict {
     bool stop;               // park = "stop": the job ends before the record
@@ -69,8 +67,5 @@ int parking_retry(struct parking *p, const struct parking_again *again, struct e
 // Inside a step: makes the row due now, or removes it and makes the one behind it due.
 int parking_decided(struct parking *p, int64_t id, bool skip, int64_t now,
                     struct err *e) LEAT_CHECKED;
-
-// Cuts at a character's end and replaces what is not UTF-8.
-size_t parking_clean_text(const char *in, size_t n, char *out, size_t cap);
 
 #endif

@@ -227,7 +227,7 @@ static int parked_each(void *arg, const struct parked_row *r)
     struct value_object *o = object_new(t, 8);
     const char *class = r->state == PARKED_SEQUENCE ? "sequence" : err_name(r->class);
 
-    object_add(o, "key", text_or_null(t, r->record_key));
+    object_add(o, "key", text_or_null(t, r->key));
     object_add(o, "class", value_text(bytes_str(class)));
     object_add(o, "topic", text_or_null(t, r->topic));
     object_add(o, "partition", value_int(r->partition));

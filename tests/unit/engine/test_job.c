@@ -190,6 +190,32 @@ static void test_park_limit(void **state)
     assert_int_equal(r->store.now.offsets[0].next, 3);
 }
 
+// A job that stands at the limit still does what a person decides, reads nothing meanwhile, and
+// goes on when there is room.
+static void test_park_limit_is_left(void **state)
+{
+    struct rig *r = *state;
+    struct job *j;
+
+    r->plan->errors.limit = 2;
+    rig_start(r, 1);
+    rig_send(r, "in", 0, "a", "{\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "b", "{\"do\":\"lua\"}");
+    rig_send(r, "in", 0, "c", "{\"n\":1}");
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    assert_non_null(strstr(r->err.text, "leat dlq list test"));
+    rig_crash(r);
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED);
+    j = driver_job(r->d);
+    assert_int_equal(job_parked(j, 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    assert_int_equal(rig_try(r), LEAT_ESTOPPED); // it has failed again
+    rig_expect(r, "out", "");
+    assert_int_equal(job_parked(j, 2, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    rig_run(r);
+    rig_expect_parked(r, "a:lua");
+    rig_expect(r, "out", "{\"n\":1}");
+}
+
 // A machine's error is not the record's: the step is taken back and run again, nothing is parked.
 static void test_no_space(void **state)
 {
@@ -454,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dead_letter, given_user, after),
         cmocka_unit_test_setup_teardown(test_park_stop, given_user, after),
         cmocka_unit_test_setup_teardown(test_park_limit, given_user, after),
+        cmocka_unit_test_setup_teardown(test_park_limit_is_left, given_user, after),
         cmocka_unit_test_setup_teardown(test_no_space, given_user, after),
         cmocka_unit_test(test_store_faults),
         cmocka_unit_test_setup_teardown(test_topics, given_user, after),

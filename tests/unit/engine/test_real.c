@@ -258,6 +258,36 @@ static void test_born(void **state)
     stop(&r);
 }
 
+static int fail_always(void *arg, struct fn_call *c, struct err *e)
+{
+    (void)arg, (void)c;
+    return err_set(e, LEAT_ELUA, "no");
+}
+
+// The dead letter of what was born inside the job has the key and the value that it would have in a
+// topic.
+static void test_born_letter(void **state)
+{
+    struct rig r = {.plan = plan_build("born")};
+    int n = plan_build_source(r.plan, "in", "ts");
+    const struct batch_record *letter;
+
+    (void)state;
+    r.plan->errors.dead = "dead";
+    n = plan_build_count(r.plan, plan_build_by(r.plan, n, "a"), WINDOW_TUMBLING, 1000);
+    n = plan_build_map(r.plan, n, fail_always, NULL);
+    r.plan->nodes[n].inputs[0].port = OUT_FINAL;
+    start(&r);
+    send(&r, "in", NULL, "{\"a\":\"x\",\"ts\":1000}");
+    send(&r, "in", NULL, "{\"a\":\"x\",\"ts\":2000}");
+    assert_int_equal(driver_take(r.d, "dead", &letter), 1);
+    assert_true(bytes_eq_str(letter->key, "x"));
+    assert_true(bytes_eq_str(letter->value,
+                             "{\"a\":\"x\",\"window_start\":1000,\"window_end\":2000,\"n\":1}"));
+    assert_int_equal(letter->timestamp, 1999);
+    stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_careful_ends),
         cmocka_unit_test(test_careful_retry),
         cmocka_unit_test(test_born),
+        cmocka_unit_test(test_born_letter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
