@@ -6,13 +6,16 @@
 //               drained   position = stable end          leaves the state at its next record
 //               idle      drained for idle_ms            counts no more in the minimum
 //   source      w = min over its partitions that are not idle. Forward only.
-//               all partitions idle: w = max(w, now - disorder - idle)
+//               all partitions idle and drained: w = max(w, now - disorder - idle)
 //
 // Forward only, also when a partition comes back from idle behind the others: an idle partition's w
 // is raised along with the source's, so no w is ever below it. That is the same as remembering the
 // source's w beside the minimum, and it means that the partitions' own values, which are stored
 // with the offsets, are all that a restart needs. For the same reason the step by the wall clock is
 // written into the partitions.
+//
+// What waits to be read keeps the clock out, also while its partition still counts as idle: records
+// that came while the job was down or held up must not be late for having waited.
 //
 // Sums near the ends of int64 saturate: event times come from outside.
 #include "runtime/engine/watermark.h"
@@ -81,6 +84,14 @@ static bool all_idle(const struct watermark *m)
     return m->n > 0;
 }
 
+static bool all_drained(const struct watermark *m)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->parts[i].drained_since == DRAINED_NOT)
+            return false;
+    return true;
+}
+
 static int64_t by_clock(const struct watermark *m, int64_t now)
 {
     int64_t w = minus(now, plus(m->disorder_ms, m->idle_ms));
@@ -104,7 +115,7 @@ bool watermark_clock(struct watermark *m, const bool *drained, int64_t now)
             p->idle = true;
     }
     (void)advance(m);
-    if (m->idle_ms >= 0 && all_idle(m)) {
+    if (m->idle_ms >= 0 && all_idle(m) && all_drained(m)) {
         m->w = by_clock(m, now);
         for (int i = 0; i < m->n; i++)
             if (m->parts[i].w < m->w)
@@ -116,7 +127,7 @@ bool watermark_clock(struct watermark *m, const bool *drained, int64_t now)
 int64_t watermark_at(const struct watermark *m, int64_t now)
 {
     int64_t w = INT64_MAX;
-    bool idle = m->n > 0 && m->idle_ms >= 0;
+    bool idle = m->n > 0 && m->idle_ms >= 0 && all_drained(m);
 
     for (int i = 0; i < m->n; i++) {
         const struct watermark_part *p = &m->parts[i];
@@ -134,7 +145,7 @@ int64_t watermark_at(const struct watermark *m, int64_t now)
 int64_t watermark_next(const struct watermark *m, int64_t now, int64_t due)
 {
     int64_t next = INT64_MAX;
-    bool idle = m->n > 0;
+    bool idle = m->n > 0 && all_drained(m);
 
     if (m->idle_ms < 0)
         return INT64_MAX;

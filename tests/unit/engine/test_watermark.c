@@ -101,6 +101,31 @@ static void test_clock(void **state)
     assert_int_equal(watermark_next(&r.m, 1000, 2000), INT64_MAX);
 }
 
+// The clock does not overtake what waits to be read: an idle partition's backlog (the job was down)
+// is as little late as it would have been.
+static void test_backlog(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    given(&r, 2, 5, 100);
+    (void)watermark_record(&r.m, 0, 500);
+    r.drained[0] = r.drained[1] = true;
+    (void)watermark_clock(&r.m, r.drained, 1000);
+    assert_true(watermark_clock(&r.m, r.drained, 1100)); // both are idle
+    assert_int_equal(r.m.w, 995);
+    r.drained[1] = false;
+    assert_false(watermark_clock(&r.m, r.drained, 9000));
+    assert_int_equal(r.m.w, 995);
+    assert_false(watermark_record(&r.m, 1, 990));
+    assert_true(watermark_record(&r.m, 1, 1200)); // the other one is idle still
+    assert_int_equal(r.m.w, 1195);
+    r.drained[1] = true;
+    assert_false(watermark_clock(&r.m, r.drained, 9100));
+    assert_true(watermark_clock(&r.m, r.drained, 9200));
+    assert_int_equal(r.m.w, 9095);
+}
+
 // What the partitions keep is enough: a restart in between changes no W that comes after.
 static void test_restart(void **state)
 {
@@ -140,7 +165,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record),  cmocka_unit_test(test_minimum),
         cmocka_unit_test(test_idle),    cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_restart), cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_backlog), cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_extremes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
