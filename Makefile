@@ -6,7 +6,7 @@
 #   make demo        the example on recorded data, from a Kafka record to a queried table
 #   make test        everything that CI runs
 #   make bench       figures of this machine, beside their limits and (with Java) beside Kafka
-#   make check-long  the long campaigns: power cuts, kills, fuzzing
+#   make check-long  the long campaigns: power cuts, kills, models, fuzzing
 .PHONY: all release dev crash demo test bench check-long clean packages-build packages-test
 
 all: release
@@ -27,7 +27,7 @@ dev: packages-test
 
 crash: packages-test
 	@cmake --preset crash >/dev/null
-	@cmake --build --preset crash --target leat
+	@cmake --build --preset crash --target leat test_model
 
 demo: release
 	@examples/demo
