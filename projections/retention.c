@@ -77,7 +77,7 @@ static int check_aggregate(const struct plan *p, const struct plan_table *pt, st
 {
     const struct plan_window *w;
 
-    if (pt->aggregate < 0)
+    if (pt->aggregate < 0 || p->n_nodes == 0) // of a stored plan: it was checked when it was made
         return 0;
     w = &p->nodes[pt->aggregate].aggregate.window;
     if (w->kind == WINDOW_NONE)

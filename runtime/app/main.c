@@ -6,7 +6,7 @@
 #include "runtime/app/commands.h"
 
 const struct command *const commands[] = {
-    &command_run,     &command_serve,   &command_test,   &command_check,
+    &command_init,    &command_run,     &command_serve,   &command_test,   &command_check,
     &command_explain, &command_plan,    &command_produce, &command_consume,
     &command_topics,  &command_query,   &command_status,  &command_outbox,  NULL,
 };

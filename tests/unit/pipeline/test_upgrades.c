@@ -340,6 +340,28 @@ static void ttl_of_a_table(void **state)
     rows(r, "select count(*) from t", "3");
 }
 
+// The plan in the file is enough for who reads it without the job: it has no operators.
+static void stored_plan_is_enough_to_read(void **state)
+{
+    static const char text[] =
+        JOB "local t = table 't' [[k text, window_start time, n integer,\n"
+            "  primary key (k, window_start)]] { ttl = '9d after window_start', index = { 'n' } }\n"
+            "from 'events' :by 'k' :window { size = '1m' } :aggregate { n = count() } :into(t)\n"
+            "query 'all' { sql = 'select k, n from t' }";
+    struct rig *r = *state;
+    struct query_request request = {.sql = BYTES_LIT("select n from t")};
+    struct query_answer answer;
+    struct query_reader *reader;
+
+    started(r, text);
+    send(r, "events", "{\"k\":\"a\"}");
+    if (jobfile_reader(&reader, NULL, r->path, &r->e) != 0 ||
+        reader->ops->run(reader, &request, &r->arena, &answer, &r->e) != 0)
+        fail_msg("%s", r->e.text);
+    assert_int_equal(answer.n_rows, 1);
+    reader->ops->close(reader);
+}
+
 // --- from now on ---------------------------------------------------------------------------------
 
 // An operator or sink downstream of all state changes at once; history keeps the old meaning.
@@ -684,7 +706,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(comments_and_locals),     T(queries_views_and_indexes),
         T(new_columns),             T(settings),
-        T(ttl_of_a_table),
+        T(ttl_of_a_table),          T(stored_plan_is_enough_to_read),
         T(stateless),               T(upstream_of_state),
         T(in_a_stateful_operator),  T(rewired),
         T(columns_and_constraints), T(new_table),
