@@ -110,15 +110,15 @@ class Load:
             raise Violation(f"C19: {left} records were never acknowledged")
 
 
-def read_topic(address, topic):
-    """Every record, as {partition: [value, ...]}."""
+def messages(address, topic, partitions=PARTITIONS):
+    """Every message, as {partition: [message, ...]}."""
     consumer = Consumer({"bootstrap.servers": address, "group.id": "check", "log_level": 0,
                          "enable.auto.commit": False, "auto.offset.reset": "earliest"})
     try:
         ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
-                for p in range(PARTITIONS)}
-        consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
-        got = {p: [] for p in range(PARTITIONS)}
+                for p in range(partitions)}
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        got = {p: [] for p in range(partitions)}
         deadline = time.monotonic() + 60
         while any(len(got[p]) < ends[p] for p in got):
             if time.monotonic() > deadline:
@@ -129,10 +129,15 @@ def read_topic(address, topic):
                     continue
                 if m.offset() != len(got[m.partition()]):
                     raise Violation(f"C11: {topic}/{m.partition()}: a hole before {m.offset()}")
-                got[m.partition()].append(json.loads(m.value()))
+                got[m.partition()].append(m)
         return got
     finally:
         consumer.close()
+
+
+def read_topic(address, topic):
+    """Every record's value, as {partition: [value, ...]}."""
+    return {p: [json.loads(m.value()) for m in ms] for p, ms in messages(address, topic).items()}
 
 
 def rows(data, sql):
