@@ -100,11 +100,14 @@ struct reading {
     struct err *err;
 };
 
-// Nobody had the key before: what was counted from nothing is all there is.
+// Nobody had the key before: what was counted from nothing is all there is. That is nothing when
+// its records have failed later on their way.
 static void take_counted(struct aggregate *g, struct group *group, struct awaited *a)
 {
+    bool present = (group->flags & GROUP_PRESENT) != 0;
+
     memcpy(group->acc, a->now.acc, g->r.f.bytes);
-    group->flags = GROUP_PRESENT | GROUP_DIRTY;
+    group->flags = present ? GROUP_PRESENT | GROUP_DIRTY : 0;
 }
 
 // Behind the last of a failed record may hang what that record left: `last` is the end.
@@ -113,6 +116,8 @@ static int count_anew(struct aggregate *g, struct group *group, const struct awa
 {
     int rc = 0;
 
+    if (a->now.first == NULL)
+        return 0;
     for (const struct counted *c = a->now.first; c != NULL && rc == 0;
          c = c == a->now.last ? NULL : c->next)
         rc = functions_add(&g->r.f, group->acc, c->args, c->time, e);

@@ -21,6 +21,7 @@
 #include "projections/expire.h"
 #include "projections/hook.h"
 #include "projections/jobfile_internal.h"
+#include "projections/readahead.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
@@ -384,6 +385,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
             rc = take_lock(jf, o->path, e);
         if (rc < 0)
             return rc;
+        jf->path = arena_strdup(&jf->arena, o->path);
     }
     rc = db_open(&jf->db, o->path, &d, e);
     if (rc < 0)
@@ -454,6 +456,7 @@ void jobfile_close(struct store *s)
     jf = jobfile_of(s);
     if (jf->db != NULL)
         jobfile_store_ops.abort(s);
+    readahead_unload(jf);
     rows_unload(jf);
     expire_unload(jf);
     changes_unload(jf);

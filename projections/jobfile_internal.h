@@ -107,6 +107,7 @@ struct jobfile {
     struct tables tables;
     struct states states;
     struct db *db;
+    const char *path; // NULL: in memory
     struct db_lock lock;
     const struct plan *plan;
     struct arena arena;   // as long as the file is open
@@ -135,6 +136,7 @@ struct jobfile {
     struct changes *changes;      // changes.c; NULL: nothing is watched
     struct expiry *expiry;        // expire.c; NULL: no table keeps time
     struct opstates *states_open; // state.c
+    struct readahead *ahead;      // readahead.c; NULL: not needed so far
 };
 
 static inline struct jobfile *jobfile_of(struct store *s)

@@ -11,214 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "projections/jobfile_internal.h"
 #include "projections/sql_text.h"
+#include "projections/state_rows.h"
 #include "runtime/base/endian.h"
 #include "runtime/base/heap.h"
 
-enum { ROWS_TOGETHER = 32, PARAMS_MAX = 4096, KEY_PARTS_MAX = 32 };
 enum { TAG_BYTES = 0, TAG_BOOL = 1, TAG_DECIMAL = 2 };
 
 struct opstates {
     struct state *first;
 };
-
-struct state {
-    struct jobfile *jf;
-    const struct jobtable *fused; // NULL: a table of its own
-    const char *table;
-    const char *win, *win_end,
-        *blob; // names of columns; win NULL: no window, win_end NULL: not kept
-    int n_key, n_columns;
-    const char **key_names, **column_names;
-    const struct column **keys, **columns; // fused
-    struct db_stmt *get, *update, *insert, *touch, *del, *scan, *first;
-    struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
-    struct state *next;
-};
-
-// --- SQL ---------------------------------------------------------------------------------------
-
-// " WHERE win = ?n AND key = ?n+1 ..."
-static void append_where(const struct state *st, struct buf *sql, int param)
-{
-    const char *word = " WHERE ";
-
-    if (st->win != NULL) {
-        buf_append_str(sql, word);
-        sql_append_name(sql, st->win);
-        buf_printf(sql, " = ?%d", param++);
-        word = " AND ";
-    }
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(sql, word);
-        sql_append_name(sql, st->key_names[i]);
-        buf_printf(sql, " = ?%d", param++);
-        word = " AND ";
-    }
-}
-
-// Every column that a put writes, in the order of its parameters: results, win_end, state, then the
-// key.
-static int n_written(const struct state *st)
-{
-    return st->n_columns + (st->win_end != NULL) + 1;
-}
-
-static const char *written(const struct state *st, int i)
-{
-    if (i < st->n_columns)
-        return st->column_names[i];
-    return i == st->n_columns && st->win_end != NULL ? st->win_end : st->blob;
-}
-
-static int prepare_update(struct state *st, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    int n = n_written(st), rc;
-
-    buf_append_str(&sql, "UPDATE OR ABORT ");
-    sql_append_name(&sql, st->table);
-    for (int i = 0; i < n; i++) {
-        buf_append_str(&sql, i ? ", " : " SET ");
-        sql_append_name(&sql, written(st, i));
-        buf_printf(&sql, " = ?%d", i + 1);
-    }
-    append_where(st, &sql, n + 1);
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->update, e);
-    buf_deinit(&sql);
-    return rc;
-}
-
-// Parameters of an inserted row.
-static int n_inserted(const struct state *st)
-{
-    return n_written(st) + (st->win != NULL) + st->n_key;
-}
-
-static int prepare_insert(struct state *st, int rows, struct db_stmt **out, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    int n = n_written(st), all = n_inserted(st), rc;
-
-    buf_append_str(&sql, "INSERT OR ABORT INTO ");
-    sql_append_name(&sql, st->table);
-    for (int i = 0; i < n; i++) {
-        buf_append_str(&sql, i ? ", " : " (");
-        sql_append_name(&sql, written(st, i));
-    }
-    if (st->win != NULL) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->win);
-    }
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->key_names[i]);
-    }
-    buf_append_str(&sql, ") VALUES ");
-    for (int i = 0; i < all * rows; i++)
-        buf_printf(&sql, "%s?%d", i % all ? ", " : i ? "), (" : "(", i + 1);
-    buf_append_str(&sql, ")");
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), out, e);
-    buf_deinit(&sql);
-    return rc;
-}
-
-static int prepare_get(struct state *st, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    int rc;
-
-    buf_append_str(&sql, "SELECT ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, " FROM ");
-    sql_append_name(&sql, st->table);
-    append_where(st, &sql, 1);
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->get, e);
-    buf_clear(&sql);
-    buf_append_str(&sql, "DELETE FROM ");
-    sql_append_name(&sql, st->table);
-    append_where(st, &sql, 1);
-    if (rc == 0)
-        rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->del, e);
-    buf_clear(&sql);
-    buf_append_str(&sql, "UPDATE OR ABORT ");
-    sql_append_name(&sql, st->table);
-    buf_append_str(&sql, " SET ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, " = ?1");
-    append_where(st, &sql, 2);
-    if (rc == 0)
-        rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->touch, e);
-    buf_deinit(&sql);
-    return rc;
-}
-
-static int prepare_clear(struct state *st, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    int rc;
-
-    buf_append_str(&sql, "UPDATE OR ABORT ");
-    sql_append_name(&sql, st->table);
-    buf_printf(&sql, " SET %s = NULL WHERE %s = ?1 AND %s IS NOT NULL", st->blob, st->win,
-               st->blob);
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->clear, e);
-    buf_deinit(&sql);
-    return rc;
-}
-
-// Columns: state, win, win_end, key parts.
-static int prepare_scan(struct state *st, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    int rc;
-
-    buf_append_str(&sql, "SELECT ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, ", ");
-    buf_append_str(&sql, st->win != NULL ? st->win : "0");
-    buf_append_str(&sql, ", ");
-    buf_append_str(&sql, st->win_end != NULL ? st->win_end : "0");
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->key_names[i]);
-    }
-    buf_append_str(&sql, " FROM ");
-    sql_append_name(&sql, st->table);
-    buf_append_str(&sql, " WHERE ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, " IS NOT NULL");
-    if (st->win != NULL)
-        buf_printf(&sql, " AND %s >= ?1 AND %s < ?2", st->win, st->win);
-    buf_printf(&sql, " ORDER BY %s", st->win != NULL ? st->win : "1");
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, i == 0 && st->win == NULL ? "" : ", ");
-        if (i == 0 && st->win == NULL)
-            sql.n -= 1; // the "1" that stands for no window
-        sql_append_name(&sql, st->key_names[i]);
-    }
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->scan, e);
-    buf_deinit(&sql);
-    return rc;
-}
-
-static int prepare_first(struct state *st, struct err *e)
-{
-    struct buf sql = BUF_EMPTY;
-    const char *win = st->win != NULL ? st->win : "0";
-    int rc;
-
-    buf_printf(&sql, "SELECT %s FROM ", win);
-    sql_append_name(&sql, st->table);
-    buf_printf(&sql, " WHERE %s IS NOT NULL", st->blob);
-    if (st->win != NULL)
-        buf_printf(&sql, " AND %s >= ?1 AND %s < ?2 ORDER BY %s", win, win, win);
-    buf_append_str(&sql, " LIMIT 1");
-    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->first, e);
-    buf_deinit(&sql);
-    return rc;
-}
 
 // --- opening -----------------------------------------------------------------------------------
 
@@ -387,15 +189,15 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
     st->keys = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->keys);
     rc = spec->table >= 0 ? use_fused(st, spec, e) : make_own(st, spec, e);
     if (rc == 0)
-        rc = prepare_get(st, e);
+        rc = state_prepare_get(st, e);
     if (rc == 0)
-        rc = prepare_update(st, e);
+        rc = state_prepare_update(st, e);
     if (rc == 0)
-        rc = prepare_insert(st, 1, &st->insert, e);
+        rc = state_prepare_insert(st, 1, &st->insert, e);
     if (rc == 0)
-        rc = prepare_scan(st, e);
+        rc = state_prepare_scan(st, e);
     if (rc == 0)
-        rc = prepare_first(st, e);
+        rc = state_prepare_first(st, e);
     if (rc < 0) {
         state_free(st);
         return err_wrap(e, rc, "state of %s", spec->id);
@@ -456,9 +258,10 @@ void states_unload(struct jobfile *jf)
 
 // --- key parts ---------------------------------------------------------------------------------
 
-static void bind_tagged(struct state *st, struct db_stmt *s, int i, uint8_t tag, struct bytes b)
+static void bind_tagged(struct db_stmt *s, int i, uint8_t tag, struct bytes b,
+                        struct arena *scratch)
 {
-    uint8_t *p = arena_alloc(&st->jf->scratch, b.n + 1);
+    uint8_t *p = arena_alloc(scratch, b.n + 1);
 
     p[0] = tag;
     if (b.n > 0)
@@ -466,29 +269,30 @@ static void bind_tagged(struct state *st, struct db_stmt *s, int i, uint8_t tag,
     db_bind_blob(s, i, bytes_of(p, b.n + 1));
 }
 
-static int bind_part(struct state *st, struct db_stmt *s, int i, int part, const struct value *v,
-                     struct err *e)
+// column NULL: of a table of its own.
+static int bind_part(struct db_stmt *s, int i, const struct column *column, const struct value *v,
+                     struct arena *scratch, struct err *e)
 {
     static const struct column any = {.name = "key", .type_text = "any", .type = LOGICAL_ANY};
     uint8_t b[9];
 
-    if (st->fused != NULL)
-        return cell_bind(s, i, st->keys[part], v, &st->jf->scratch, e);
+    if (column != NULL)
+        return cell_bind(s, i, column, v, scratch, e);
     switch ((enum value_type)v->type) {
     case VALUE_BOOL:
         b[0] = v->b;
-        bind_tagged(st, s, i, TAG_BOOL, bytes_of(b, 1));
+        bind_tagged(s, i, TAG_BOOL, bytes_of(b, 1), scratch);
         return 0;
     case VALUE_DECIMAL:
         b[0] = v->scale;
         store_be64(b + 1, (uint64_t)v->i);
-        bind_tagged(st, s, i, TAG_DECIMAL, bytes_of(b, 9));
+        bind_tagged(s, i, TAG_DECIMAL, bytes_of(b, 9), scratch);
         return 0;
     case VALUE_BYTES:
-        bind_tagged(st, s, i, TAG_BYTES, v->s);
+        bind_tagged(s, i, TAG_BYTES, v->s, scratch);
         return 0;
     default:
-        return cell_bind(s, i, &any, v, &st->jf->scratch, e);
+        return cell_bind(s, i, &any, v, scratch, e);
     }
 }
 
@@ -512,16 +316,23 @@ static int read_part(struct state *st, int part, struct arena *a, struct value *
     return 0;
 }
 
-static int bind_key(struct state *st, struct db_stmt *s, int param, const struct state_key *k,
-                    struct err *e)
+int state_bind_key(const struct state *st, struct db_stmt *s, int param, const struct state_key *k,
+                   struct arena *scratch, struct err *e)
 {
     int rc = 0;
 
     if (st->win != NULL)
         db_bind_int(s, param++, k->window);
     for (int i = 0; i < st->n_key && rc == 0; i++)
-        rc = bind_part(st, s, param++, i, &k->parts[i], e);
+        rc = bind_part(s, param++, st->fused != NULL ? st->keys[i] : NULL, &k->parts[i], scratch,
+                       e);
     return rc;
+}
+
+static int bind_key(struct state *st, struct db_stmt *s, int param, const struct state_key *k,
+                    struct err *e)
+{
+    return state_bind_key(st, s, param, k, &st->jf->scratch, e);
 }
 
 // --- hooks -------------------------------------------------------------------------------------
@@ -549,25 +360,6 @@ static int state_get(struct state *st, const struct state_key *k, struct arena *
     }
     db_reset(st->get);
     return fail(st, rc, e);
-}
-
-static int state_get_many(struct state *st, const struct state_key *keys, int n,
-                          int (*each)(void *arg, int i, struct bytes blob), void *arg,
-                          struct err *e)
-{
-    int rc = 0;
-
-    for (int i = 0; i < n && rc == 0; i++) {
-        arena_reset(&st->jf->scratch);
-        rc = bind_key(st, st->get, 1, &keys[i], e);
-        if (rc == 0)
-            rc = db_next(st->get, e);
-        if (rc < 0)
-            return db_reset(st->get), fail(st, rc, e);
-        rc = each(arg, i, rc == 1 ? db_column_blob(st->get, 0) : BYTES_NULL);
-        db_reset(st->get);
-    }
-    return rc;
 }
 
 static int state_del(struct state *st, const struct state_key *k, struct err *e)
@@ -654,9 +446,9 @@ static int write_together(struct state *st, const struct state_row *rows, struct
     int rc = 0;
 
     if (st->insert_many == NULL)
-        rc = prepare_insert(st, ROWS_TOGETHER, &st->insert_many, e);
+        rc = state_prepare_insert(st, ROWS_TOGETHER, &st->insert_many, e);
     for (int i = 0; i < ROWS_TOGETHER && rc == 0; i++)
-        rc = bind_written(st, st->insert_many, 1 + i * n_inserted(st), &rows[i], e);
+        rc = bind_written(st, st->insert_many, 1 + i * state_n_inserted(st), &rows[i], e);
     return rc < 0 ? rc : db_run(st->insert_many, e);
 }
 
@@ -666,7 +458,7 @@ static int state_put_rows(struct state *st, const struct state_row *rows, int n,
 {
     int rc = jf_inside(st->jf, e), left = n;
 
-    while (rc == 0 && left >= ROWS_TOGETHER && n_inserted(st) <= PARAMS_MAX / ROWS_TOGETHER) {
+    while (rc == 0 && left >= ROWS_TOGETHER && state_n_inserted(st) <= PARAMS_MAX / ROWS_TOGETHER) {
         arena_reset(&st->jf->scratch);
         rc = write_together(st, rows + n - left, e);
         if (rc == 0)
@@ -685,7 +477,7 @@ static int state_clear(struct state *st, int64_t window, struct err *e)
 
     ASSERT(st->fused != NULL && st->win != NULL);
     if (rc == 0 && st->clear == NULL)
-        rc = prepare_clear(st, e);
+        rc = state_prepare_clear(st, e);
     if (rc < 0)
         return fail(st, rc, e);
     db_bind_int(st->clear, 1, window);

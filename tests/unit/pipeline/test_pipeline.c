@@ -213,6 +213,39 @@ static void test_what_a_row_does_not_take(void **state)
     }
 }
 
+static int unlucky(void *arg, struct fn_call *c, struct err *e)
+{
+    (void)arg;
+    return plan_build_int(c, "x") == 13 ? err_set(e, LEAT_ELUA, "unlucky") : 0;
+}
+
+// A record that fails behind the aggregate has not been counted, whether its key had a row or not.
+static void test_what_fails_later_is_not_counted(void **state)
+{
+    struct plan *p = plan_build("later");
+    int source = plan_build_source(p, "in", NULL);
+    int agg = plan_build_count(p, plan_build_by(p, source, "k"), WINDOW_NONE, 0);
+    struct fixture f;
+
+    (void)state;
+    plan_build_into(p, agg, "per");
+    plan_build_to(p, plan_build_map(p, source, unlucky, NULL), OUT_MAIN, "out");
+    given_job(&f, p);
+    sent(&f, "in", NULL, "{\"k\":\"a\",\"x\":1}", START);
+    ran(&f);
+    assert_int_equal(driver_restart(f.driver, &f.e), 0);
+    driver_batch_begin(f.driver);
+    sent(&f, "in", NULL, "{\"k\":\"a\",\"x\":13}", START);
+    sent(&f, "in", NULL, "{\"k\":\"b\",\"x\":13}", START);
+    sent(&f, "in", NULL, "{\"k\":\"c\",\"x\":13}", START);
+    sent(&f, "in", NULL, "{\"k\":\"c\",\"x\":1}", START);
+    assert_int_equal(driver_batch_end(f.driver, &f.e), 0);
+    ran(&f);
+    assert_string_equal(rows(&f, "select k, n from per order by k"),
+                        "[{\"k\":\"a\",\"n\":1},{\"k\":\"c\",\"n\":1}]");
+    done(&f);
+}
+
 static void run_random(struct fixture *f, uint64_t s, bool split, struct buf *out)
 {
     static const char *const keys[] = {"1", "1.0", "true", "\"a\"", "\"b\"", "2.5", "false"};
@@ -365,6 +398,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_what_a_row_does_not_take),
+        cmocka_unit_test(test_what_fails_later_is_not_counted),
         cmocka_unit_test(test_batches_do_not_matter),
         cmocka_unit_test(test_changelog),
         cmocka_unit_test(test_match),

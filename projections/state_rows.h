@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of one operator's state, as the files that make them up share them: state.c (opening,
+// keys, the hooks), state_sql.c (statements), readahead.c (reading many).
+#ifndef LEAT_PROJECTIONS_STATE_ROWS_H
+#define LEAT_PROJECTIONS_STATE_ROWS_H
+
+#include "projections/jobfile_internal.h"
+
+enum { ROWS_TOGETHER = 32, PARAMS_MAX = 4096, KEY_PARTS_MAX = 32 };
+
+struct state {
+    struct jobfile *jf;
+    const struct jobtable *fused; // NULL: a table of its own
+    const char *table;
+    const char *win, *win_end,
+        *blob; // names of columns; win NULL: no window, win_end NULL: not kept
+    int n_key, n_columns;
+    const char **key_names, **column_names;
+    const struct column **keys, **columns; // fused
+    struct db_stmt *get, *update, *insert, *touch, *del, *scan, *first;
+    struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
+    struct state *next;
+};
+
+// Parameters of an inserted row.
+int state_n_inserted(const struct state *st);
+int state_prepare_get(struct state *st, struct err *e) LEAT_CHECKED; // and del, touch
+int state_prepare_update(struct state *st, struct err *e) LEAT_CHECKED;
+int state_prepare_insert(struct state *st, int rows, struct db_stmt **out,
+                         struct err *e) LEAT_CHECKED;
+int state_prepare_scan(struct state *st, struct err *e) LEAT_CHECKED;
+int state_prepare_first(struct state *st, struct err *e) LEAT_CHECKED;
+int state_prepare_clear(struct state *st, struct err *e) LEAT_CHECKED;
+// Of a row's blob by its key, on another connection.
+int state_prepare_ahead(const struct state *st, struct db *db, struct db_stmt **out,
+                        struct err *e) LEAT_CHECKED;
+
+// The key as parameters from `param` on. `scratch` must live until the statement has run.
+int state_bind_key(const struct state *st, struct db_stmt *s, int param, const struct state_key *k,
+                   struct arena *scratch, struct err *e) LEAT_CHECKED;
+
+// As states_ops.
+int state_get_many(struct state *st, const struct state_key *keys, int n,
+                   int (*each)(void *arg, int i, struct bytes blob), void *arg, struct err *e);
+
+#endif
