@@ -135,7 +135,7 @@ static void changed_node(struct finding *f, const struct outline_node *was, int 
     d.text = settings_text(f->arena, &was->config, &is->config, SETTINGS_MEANING);
     if (d.text[0] == 0)
         d.text = "means something else";
-    if (is->keeps)
+    if (is->keeps || was->keeps)
         changed_keeper(f, &d, was, is);
     if (keeper != NULL && d.class != UPGRADE_REBUILD)
         feeds_keeper(&d, f, keeper);

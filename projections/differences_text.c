@@ -42,7 +42,7 @@ static bool is_bookkeeping(struct bytes name)
 {
     static const char *const names[] = {"node", "kind", "id", "line", "native", "inputs", "own",
                                         "fingerprint", "shape", "indexes", "body", "name",
-                                        "aggregate", NULL};
+                                        "aggregate", "writes", NULL};
 
     return in_list(names, name);
 }

@@ -58,32 +58,30 @@ static int read_inputs(struct outline_node *n, int before, struct arena *a, stru
     return rc;
 }
 
-// Whether a case of match may write a table: by an action, or by a function where there are tables.
-static bool match_keeps(const struct value *config, bool tables, struct arena *a)
+static bool has_actions(const struct value *config, struct arena *a)
 {
-    struct value list = outline_member(config, "cases", a), one, actions, run;
+    struct value list = outline_member(config, "cases", a), one, actions;
     struct value_iter it;
     struct bytes none;
-    bool keeps = false;
+    bool has = false;
 
     value_iter_init(&it, &list, a);
-    while (!keeps && value_iter_next(&it, &none, &one, NULL) == 1) {
+    while (!has && value_iter_next(&it, &none, &one, NULL) == 1) {
         actions = outline_member(&one, "actions", a);
-        run = outline_member(&one, "run", a);
-        keeps = value_count(&actions) > 0 || (tables && value_is_object(&run));
+        has = value_count(&actions) > 0;
     }
-    return keeps;
+    return has;
 }
 
-static bool node_keeps(const struct outline_node *n, bool tables, struct arena *a)
+static bool node_keeps(const struct outline_node *n, struct arena *a)
 {
-    if (strcmp(n->kind, "match") == 0)
-        return match_keeps(&n->config, tables, a);
-    return n->shape != 0 || strcmp(n->kind, "into") == 0;
+    struct value writes = outline_member(&n->config, "writes", a);
+
+    return n->shape != 0 || value_truthy(&writes) || strcmp(n->kind, "into") == 0 ||
+           (strcmp(n->kind, "match") == 0 && has_actions(&n->config, a));
 }
 
-static int read_node(struct outline_node *n, int before, bool tables, struct arena *a,
-                     struct err *e)
+static int read_node(struct outline_node *n, int before, struct arena *a, struct err *e)
 {
     int rc;
 
@@ -96,7 +94,7 @@ static int read_node(struct outline_node *n, int before, bool tables, struct are
     n->fingerprint = hash_of(&n->config, "fingerprint", a);
     n->shape = hash_of(&n->config, "shape", a);
     rc = read_inputs(n, before, a, e);
-    n->keeps = node_keeps(n, tables, a);
+    n->keeps = node_keeps(n, a);
     return rc;
 }
 
@@ -110,7 +108,7 @@ static int read_nodes(struct outline *o, struct arena *a, struct err *e)
     o->nodes = arena_zalloc(a, (value_count(&list) + 1) * sizeof *o->nodes);
     value_iter_init(&it, &list, a);
     while ((rc = value_iter_next(&it, &none, &o->nodes[o->n_nodes].config, e)) == 1) {
-        rc = read_node(&o->nodes[o->n_nodes], o->n_nodes, o->n_tables > 0, a, e);
+        rc = read_node(&o->nodes[o->n_nodes], o->n_nodes, a, e);
         if (rc < 0)
             return rc;
         o->n_nodes++;

@@ -57,6 +57,8 @@ struct fn_ops {
     int (*call)(struct fn *f, struct fn_call *c, struct err *e);
     // A stable description of the code (stripped bytecode and constants), for fingerprints.
     void (*fingerprint)(struct fn *f, struct buf *out);
+    // Whether its code, or code that it calls, names ctx.db. NULL: it may.
+    bool (*names_db)(struct fn *f);
     void (*free)(struct fn *f);
 };
 

@@ -322,6 +322,31 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
     }
 }
 
+static void fn_writes(void *arg, struct fn *f)
+{
+    bool *writes = arg;
+
+    *writes = *writes || f->ops->names_db == NULL || f->ops->names_db(f);
+}
+
+static int expr_writes(void *arg, struct plan_expr *x)
+{
+    if (x->fn != NULL)
+        fn_writes(arg, x->fn);
+    return 0;
+}
+
+// Whether its functions may write tables.
+static bool writes_by_hand(const struct plan *p, struct plan_node *n)
+{
+    bool writes = false;
+    int rc = plan_node_exprs(n, expr_writes, &writes);
+
+    ASSERT(rc == 0);
+    plan_node_fns(n, fn_writes, &writes);
+    return writes && p->n_tables > 0;
+}
+
 static void node_json(const struct plan *p, int i, struct buf *out)
 {
     static const char *const ports[] = {"main", "final", "late", "rest", "changes"};
@@ -331,6 +356,7 @@ static void node_json(const struct plan *p, int i, struct buf *out)
     text(out, "id", n->id);
     number(out, "line", n->line);
     flag(out, "native", n->native);
+    flag(out, "writes", !n->native && writes_by_hand(p, &p->nodes[i]));
     hash(out, "own", n->own);
     hash(out, "fingerprint", n->fingerprint);
     hash(out, "shape", n->shape);

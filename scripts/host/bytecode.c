@@ -53,6 +53,7 @@ struct reader {
     bool bad;
     struct buf *describe; // or
     struct bytecode_write *found;
+    bool names_db;
 };
 
 static int dump_writer(lua_State *L, const void *p, size_t n, void *ud)
@@ -127,6 +128,7 @@ static void read_constants(struct reader *r)
             s = take_text(r);
         else if (type != CONST_NIL && type != CONST_FALSE && type != CONST_TRUE)
             r->bad = true;
+        r->names_db = r->names_db || (type == CONST_SHORT && bytes_eq_str(s, "db"));
         describe(r, &s.n, sizeof(s.n));
         describe(r, s.p, s.p != NULL ? s.n : 0);
     }
@@ -285,9 +287,11 @@ int bytecode_find_write(lua_State *L, int i, struct bytecode_write *out, struct 
     return read_dump(L, i, false, &r, e);
 }
 
-int bytecode_describe(lua_State *L, int i, struct buf *out, struct err *e)
+int bytecode_describe(lua_State *L, int i, struct buf *out, bool *names_db, struct err *e)
 {
     struct reader r = {.describe = out};
+    int rc = read_dump(L, i, true, &r, e);
 
-    return read_dump(L, i, true, &r, e);
+    *names_db = *names_db || r.names_db;
+    return rc;
 }

@@ -19,6 +19,8 @@ struct bytecode_write {
 // that lives outside of it, or to a field of one. LEAT_EUNSUPPORTED: not the bytecode we know.
 int bytecode_find_write(lua_State *L, int i, struct bytecode_write *out, struct err *e);
 // Appends the code and constants, without names and lines: equal for functions that do the same.
-int bytecode_describe(lua_State *L, int i, struct buf *out, struct err *e) LEAT_CHECKED;
+// *names_db becomes true when a constant is "db", as in ctx.db; else it is left alone.
+int bytecode_describe(lua_State *L, int i, struct buf *out, bool *names_db,
+                      struct err *e) LEAT_CHECKED;
 
 #endif

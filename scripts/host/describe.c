@@ -21,6 +21,7 @@ struct description {
     lua_State *L;
     struct buf *out;
     lua_Integer n; // objects so far
+    bool names_db; // a function does
 };
 
 static void describe_value(struct description *d, int i, int depth);
@@ -85,7 +86,7 @@ static void describe_function(struct description *d, int i, int depth)
     struct err e = {0};
 
     buf_append_str(d->out, "function(");
-    if (bytecode_describe(L, i, d->out, &e) != 0)
+    if (bytecode_describe(L, i, d->out, &d->names_db, &e) != 0)
         luaL_error(L, "%s", e.text);
     for (int n = 1; lua_getupvalue(L, i, n) != NULL; n++) {
         describe_value(d, lua_gettop(L), depth);
@@ -196,7 +197,7 @@ static void push_names(lua_State *L)
     lua_pop(L, 1);
 }
 
-void function_describe(lua_State *L, int i, struct buf *out)
+bool function_describe(lua_State *L, int i, struct buf *out)
 {
     struct description d = {.L = L, .out = out};
 
@@ -206,4 +207,5 @@ void function_describe(lua_State *L, int i, struct buf *out)
     lua_newtable(L);
     push_names(L);
     describe_value(&d, 1, 0);
+    return d.names_db;
 }

@@ -77,6 +77,7 @@ static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
 struct description {
     struct lua_fn *f;
     struct buf *out;
+    bool names_db;
 };
 
 static int describe(lua_State *L)
@@ -85,13 +86,13 @@ static int describe(lua_State *L)
 
     host_push_key(L, KEY_FUNCTIONS);
     (void)lua_rawgeti(L, -1, d->f->index);
-    function_describe(L, lua_gettop(L), d->out);
+    d->names_db = function_describe(L, lua_gettop(L), d->out);
     return 0;
 }
 
 static void lua_fn_fingerprint(struct fn *base, struct buf *out)
 {
-    struct description d = {container_of(base, struct lua_fn, base), out};
+    struct description d = {.f = container_of(base, struct lua_fn, base), .out = out};
     struct err e;
     size_t before = out->n;
 
@@ -99,6 +100,17 @@ static void lua_fn_fingerprint(struct fn *base, struct buf *out)
         out->n = before; // a function that cannot be described equals no other
         buf_printf(out, "%s:%d", base->file, base->line);
     }
+}
+
+static bool lua_fn_names_db(struct fn *base)
+{
+    struct buf ignored = BUF_EMPTY;
+    struct description d = {.f = container_of(base, struct lua_fn, base), .out = &ignored};
+    struct err e;
+    bool may = d.f->script->host.spent || host_run(&d.f->script->host, describe, &d, 0, &e) != 0;
+
+    buf_deinit(&ignored);
+    return may || d.names_db;
 }
 
 static void lua_fn_free(struct fn *base)
@@ -109,6 +121,7 @@ static void lua_fn_free(struct fn *base)
 static const struct fn_ops lua_fn_ops = {
     .call = lua_fn_call,
     .fingerprint = lua_fn_fingerprint,
+    .names_db = lua_fn_names_db,
     .free = lua_fn_free,
 };
 

@@ -29,8 +29,9 @@ int script_run_file(struct script *s, struct err *e) LEAT_CHECKED;
 int plan_read(struct script *s, struct plan *p, struct err *e) LEAT_CHECKED;
 // A struct fn for function number `index`. In function.c.
 struct fn *script_fn_new(struct script *s, int index, int line);
-// Appends what the function at i does (describe.c); the stack is lost. Raises.
-void function_describe(lua_State *L, int i, struct buf *out);
+// Appends what the function at i does (describe.c), and whether it names ctx.db; the stack is lost.
+// Raises.
+bool function_describe(lua_State *L, int i, struct buf *out);
 // Opens the prelude's host table: words and helpers. In words.c.
 void words_open(lua_State *L);
 

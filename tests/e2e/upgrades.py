@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Jobs that change: `leat plan`, and `leat run` that reloads what is saved."""
+import fcntl
 import json
 import os
 import sys
@@ -200,6 +201,48 @@ class Reload(Changing):
         self.reloaded()
         self.fill()
         self.assertEqual(self.job()["state"], "running")
+
+    def test_new_version_of_a_job_without_outputs(self):
+        """It begins at the start of its inputs, in a file of its own."""
+        silent = JOB.replace(':to "seen"', ':into(orders, { id = "id", total = "0" })') \
+                    .replace('events:into(orders, { id = "id", total = "price * qty" })\n', "")
+        self.server.terminate()
+        self.save(silent)
+        self.server.start()
+        self.fill()
+        self.save(silent.replace("version = 1", "version = 2"))
+        self.reloaded()
+        self.server.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 10)
+        self.assertTrue(os.path.exists(f"{self.server.data}/jobs/shop/1.db"))
+
+    def test_old_one_goes_on_when_the_new_one_cannot_start(self):
+        """What cannot be found before the old one is ended: somebody else has the new file."""
+        silent = "\n".join(x for x in JOB.splitlines() if ":to" not in x) + "\n"
+        self.server.terminate()
+        self.save(silent)
+        self.server.start()
+        self.fill()
+        with open(f"{self.server.data}/jobs/shop/2.lock", "w") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            self.save(silent.replace("version = 1", "version = 2"))
+            self.refused("2.lock: another process")
+            self.assertEqual(self.job()["version"], 1)
+        self.save(silent.replace("version = 1", "version = 2") + "-- again\n")
+        self.reloaded()
+        self.server.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 20)
+
+    def test_who_waits_for_a_position_is_told(self):
+        self.fill()
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(
+            self.server.get("/q/shop/all?min_position=events:0@1000")))
+        waiting.start()
+        self.edit("select * from orders", "select id from orders")
+        self.reloaded()
+        waiting.join()
+        self.assertIn(answers[0].status, (503, 504))  # 504: it had not waited so long
+        if answers[0].status == 503:
+            self.assertIn("job shop is being restarted: ask again", answers[0].body)
 
     def test_modules_are_watched(self):
         os.makedirs(os.path.join(os.path.dirname(self.path), "lib"), exist_ok=True)

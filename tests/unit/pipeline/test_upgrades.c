@@ -457,6 +457,37 @@ static void in_a_stateful_operator(void **state)
     rows(r, "select n from sums", "21");
 }
 
+// A function that names ctx.db is a writer of tables; another one is not.
+static void functions_that_write(void **state)
+{
+#define MAP(code)                                                                                  \
+    JOB ORDERS "from 'events' :map(function(v, ctx)\n  " code "\n  return v end) :to 'out'"
+#define BY_HELPER(n)                                                                               \
+    JOB ORDERS "local function save(ctx, v)\n"                                                    \
+               "  ctx.db.orders:put { id = v.id, total = " n " }\n"                                \
+               "end\n"                                                                             \
+               "from 'events' :map(function(v, ctx) save(ctx, v) return v end) :to 'out'"
+    static const char kept[] = "rebuild: operator from[events]/map: run the code of the function "
+                               "at line 3: what it keeps has the old meaning";
+    struct rig *r = *state;
+
+    started(r, MAP("ctx.db.orders:put { id = v.id, total = 1 }"));
+    send(r, "events", "{\"id\":\"a\"}");
+    differs(r, MAP("ctx.db.orders:put { id = v.id, total = 2 }"), kept);
+    r->options.from_now = true;
+    started(r, BY_HELPER("2"));
+    r->options.from_now = false;
+    send(r, "events", "{\"id\":\"b\"}");
+    rows(r, "select * from orders", "a 1 | b 2");
+    refused(r, BY_HELPER("3"), "what it keeps has the old meaning");
+    differs(r, MAP("local x = v.id"), kept);
+    r->options.from_now = true;
+    started(r, MAP("local x = 1"));
+    differs(r, MAP("local x = 2"),
+            "in place, from now on: operator from[events]/map: run the code of the function at "
+            "line 3: history keeps the old meaning");
+}
+
 // Streams that are joined up another way: no operator has changed, but what a table reads has.
 static void rewired(void **state)
 {
@@ -696,8 +727,12 @@ static void all_or_nothing(void **state)
     started(r, JOB ORDERS INTO);
     rows(r, "select count(*) from pragma_table_info('orders')", "2");
     rows(r, "select count(*) from _leat_upgrades", "0");
+    failpoint_arm("db_after_commit=enospc@1"); // it is there, whatever was said
+    assert_int_equal(start(r, now), LEAT_ENOSPC);
+    failpoint_arm(NULL);
     started(r, now);
     rows(r, "select count(*) from pragma_table_info('orders')", "3");
+    rows(r, "select count(*) from _leat_upgrades", "2");
 }
 
 int main(void)
@@ -709,6 +744,7 @@ int main(void)
         T(ttl_of_a_table),          T(stored_plan_is_enough_to_read),
         T(stateless),               T(upstream_of_state),
         T(in_a_stateful_operator),  T(rewired),
+        T(functions_that_write),
         T(columns_and_constraints), T(new_table),
         T(unused_file),             T(removed),
         T(process_code),            T(process_shape),
