@@ -200,16 +200,24 @@ static int read_incarnation(struct jobfile *jf, struct err *e)
     return rc < 0 ? rc : 0;
 }
 
-static int check_identity(struct jobfile *jf, struct err *e)
+static int check_format(struct jobfile *jf, struct err *e)
 {
-    int64_t format = 0, version = 0;
-    bool is_job = false;
+    int64_t format = 0;
     int rc = jf_meta_int(jf, "format", 0, &format, e);
 
     if (rc == 0 && format > JF_FORMAT)
         return err_set(e, LEAT_EUNSUPPORTED,
                        "the file has format %d, this leat knows up to %d: use a newer leat",
                        (int)format, JF_FORMAT);
+    return rc;
+}
+
+static int check_identity(struct jobfile *jf, struct err *e)
+{
+    int64_t version = 0;
+    bool is_job = false;
+    int rc = check_format(jf, e);
+
     if (rc == 0)
         rc = meta_is_text(jf, "job", jf->plan->job, &is_job, e);
     if (rc == 0)
@@ -284,7 +292,11 @@ static int set_up(struct jobfile *jf, const struct jobfile_options *o, struct er
     rc = db_begin(jf->db, e);
     if (rc < 0)
         return rc;
-    rc = n == 0 ? create(jf, e) : take_up(jf, o, e);
+    if (jf->plan == NULL)
+        rc = n == 0 ? err_set(e, LEAT_ENOTFOUND, "no job has been made in it yet")
+                    : check_format(jf, e);
+    else
+        rc = n == 0 ? create(jf, e) : take_up(jf, o, e);
     if (rc == 0)
         rc = take_over(jf, e);
     if (rc == 0)
@@ -300,7 +312,8 @@ static int load(struct jobfile *jf, struct err *e)
         db_query_int(jf->db, "SELECT coalesce(max(id), 0) FROM _leat_commits", &jf->commit_id, e);
 
     if (rc == 0)
-        rc = db_query_int(jf->db, "SELECT count(*) FROM _leat_parked", &jf->counts.parked, e);
+        rc = db_query_int(jf->db, "SELECT count(*) FROM _leat_parked WHERE state <> 'skipped'",
+                          &jf->counts.parked, e);
     if (rc == 0)
         rc = jf_meta_int(jf, "unused_state", 0, &unused, e);
     jf->unused_state = unused != 0;
@@ -372,10 +385,10 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
                      struct err *e)
 {
     struct db_options d = {.mode = o->path != NULL ? DB_WRITER : DB_MEMORY,
-                           .create = true,
+                           .create = jf->plan != NULL,
                            .throwaway = o->throwaway,
                            .image = image};
-    int rc = jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
+    int rc = jf->plan == NULL ? 0 : jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
 
     if (rc < 0)
         return rc;
@@ -418,6 +431,13 @@ static int open_new(struct store **out, const struct plan *p, const struct jobfi
     if (rc < 0)
         jobfile_close(&jf->store);
     return rc;
+}
+
+int jobfile_open_parked(struct store **out, const char *path, struct err *e)
+{
+    struct jobfile_options o = {.path = path};
+
+    return open_new(out, NULL, &o, NULL, e);
 }
 
 int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_options *o,

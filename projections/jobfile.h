@@ -57,6 +57,12 @@ struct jobfile_waiting {
 // Read-only, as jobfile_compare: by topic and partition.
 int jobfile_outbox(const char *path, int (*each)(void *arg, const struct jobfile_waiting *w),
                    void *arg, struct err *e) LEAT_CHECKED;
+// Every row of _leat_parked, those that were skipped too, by id. Read-only, as jobfile_compare.
+int jobfile_parked(const char *path, int (*each)(void *arg, const struct parked_row *r), void *arg,
+                   struct err *e) LEAT_CHECKED;
+// Opens the file of a job that does not run, for decisions about its parked records; what else a
+// store does needs the plan. LEAT_ELOCKED: the job runs. LEAT_ENOTFOUND: there is no such job.
+int jobfile_open_parked(struct store **out, const char *path, struct err *e) LEAT_CHECKED;
 // An open step is aborted. NULL is fine.
 void jobfile_close(struct store *s);
 

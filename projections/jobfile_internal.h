@@ -45,11 +45,15 @@
                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"  \
                 " ?17, ?18)")                                                                      \
     X(PARK_UPDATE, "UPDATE OR ABORT _leat_parked SET state = ?2, class = ?3, message = ?4,"        \
-                   " place = ?5, tries = ?6, next_at = ?7 WHERE id = ?1")                          \
+                   " place = ?5, tries = ?6, next_at = ?7, edited = ?8, reason = ?9"               \
+                   " WHERE id = ?1")                                                               \
     X(PARK_REMOVE, "DELETE FROM _leat_parked WHERE id = ?1")                                       \
-    X(PARK_ALL, "SELECT * FROM _leat_parked ORDER BY id")                                          \
-    X(PARK_KEY, "SELECT * FROM _leat_parked WHERE entry = ?1 AND key IS ?2 ORDER BY id")           \
-    X(PARK_KEYS, "SELECT id, entry, key, state, class FROM _leat_parked")                          \
+    X(PARK_GET, "SELECT * FROM _leat_parked WHERE id = ?1 AND state <> 'skipped'")                 \
+    X(PARK_ALL, "SELECT * FROM _leat_parked WHERE state <> 'skipped' ORDER BY id")                 \
+    X(PARK_KEY, "SELECT * FROM _leat_parked WHERE entry = ?1 AND key IS ?2"                        \
+                " AND state <> 'skipped' ORDER BY id")                                             \
+    X(PARK_KEYS, "SELECT id, entry, key, state, class FROM _leat_parked"                           \
+                 " WHERE state <> 'skipped'")                                                      \
     X(PARK_DUE, "SELECT * FROM _leat_parked WHERE state = 'retry' ORDER BY next_at, id LIMIT 1")   \
     X(LATE_PUT, "INSERT OR ABORT INTO _leat_late"                                                  \
                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"                                \
@@ -197,11 +201,14 @@ void offsets_text(struct buf *out, const struct store_offset *o, size_t n, bool 
 int park_add(struct store *s, struct parked_row *r, struct err *e);
 int park_update(struct store *s, const struct parked_row *r, struct err *e);
 int park_remove(struct store *s, int64_t id, struct err *e);
+int park_get(struct store *s, int64_t id, struct arena *a, struct parked_row *out, struct err *e);
 int park_scan(struct store *s, const struct bytes *entry, const struct bytes *key,
               int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e);
 int park_keys(struct store *s, int (*each)(void *arg, const struct parked_row *r), void *arg,
               struct err *e);
 int park_due(struct store *s, struct arena *a, struct parked_row *out, struct err *e);
+// The row of a statement that has all columns of _leat_parked, in their order.
+struct parked_row parked_read(struct db_stmt *s);
 
 // late.c
 int late_add(struct store *s, const struct late_row *r, struct err *e);

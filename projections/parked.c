@@ -11,6 +11,7 @@ static const char *const state_names[] = {
     [PARKED_RETRY] = "retry",
     [PARKED_FINAL] = "final",
     [PARKED_SEQUENCE] = "sequence",
+    [PARKED_SKIPPED] = "skipped",
 };
 
 static enum parked_state state_of(struct bytes name)
@@ -95,7 +96,12 @@ int park_update(struct store *store, const struct parked_row *r, struct err *e)
     db_bind_text(s, 5, r->where);
     db_bind_int(s, 6, r->tries);
     db_bind_int(s, 7, r->next_at);
-    return jf_error(jf, db_run(s, e), e);
+    db_bind_blob(s, 8, r->edited);
+    db_bind_text(s, 9, r->reason);
+    rc = db_run(s, e);
+    if (rc == 0 && r->state == PARKED_SKIPPED)
+        jf->counts.parked -= db_changes(jf->db);
+    return jf_error(jf, rc, e);
 }
 
 int park_remove(struct store *store, int64_t id, struct err *e)
@@ -116,7 +122,7 @@ int park_remove(struct store *store, int64_t id, struct err *e)
 }
 
 // In the order of the table's columns.
-static struct parked_row read_row(struct db_stmt *s)
+struct parked_row parked_read(struct db_stmt *s)
 {
     return (struct parked_row){
         .id = db_column_int(s, 0),
@@ -138,6 +144,8 @@ static struct parked_row read_row(struct db_stmt *s)
         .value = db_column_blob(s, 16),
         .headers = db_column_blob(s, 17),
         .n_headers = (int32_t)db_column_int(s, 18),
+        .edited = db_column_blob(s, 19),
+        .reason = db_column_text(s, 20),
     };
 }
 
@@ -155,7 +163,7 @@ int park_scan(struct store *store, const struct bytes *entry, const struct bytes
         db_bind_blob(s, 2, *key);
     }
     while ((rc = db_next(s, e)) == 1) {
-        struct parked_row r = read_row(s);
+        struct parked_row r = parked_read(s);
         rc = each(arg, &r);
         if (rc != 0)
             break;
@@ -192,26 +200,41 @@ static struct bytes keep(struct arena *a, struct bytes b)
     return bytes_is_null(b) ? b : arena_copy(a, b);
 }
 
+// The first row, copied, if there is one.
+static int take_row(struct db_stmt *s, struct arena *a, struct parked_row *out, struct err *e)
+{
+    struct bytes *all[] = {&out->entry,  &out->key,        &out->message, &out->where,
+                           &out->topic,  &out->record_key, &out->value,   &out->headers,
+                           &out->edited, &out->reason};
+    int rc = db_next(s, e);
+
+    if (rc == 1) {
+        *out = parked_read(s);
+        for (size_t i = 0; i < ARRAY_LEN(all); i++)
+            *all[i] = keep(a, *all[i]);
+    }
+    db_reset(s);
+    return rc;
+}
+
 int park_due(struct store *store, struct arena *a, struct parked_row *out, struct err *e)
 {
     struct jobfile *jf = jobfile_of(store);
     struct db_stmt *s;
     int rc = jf_own(jf, JF_PARK_DUE, &s, e);
 
+    return rc < 0 ? rc : take_row(s, a, out, e);
+}
+
+int park_get(struct store *store, int64_t id, struct arena *a, struct parked_row *out,
+             struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_PARK_GET, &s, e);
+
     if (rc < 0)
         return rc;
-    rc = db_next(s, e);
-    if (rc == 1) {
-        *out = read_row(s);
-        out->entry = keep(a, out->entry);
-        out->key = keep(a, out->key);
-        out->message = keep(a, out->message);
-        out->where = keep(a, out->where);
-        out->topic = keep(a, out->topic);
-        out->record_key = keep(a, out->record_key);
-        out->value = keep(a, out->value);
-        out->headers = keep(a, out->headers);
-    }
-    db_reset(s);
-    return rc;
+    db_bind_int(s, 1, id);
+    return take_row(s, a, out, e);
 }

@@ -300,6 +300,7 @@ const struct store_ops jobfile_store_ops = {
     .park_add = park_add,
     .park_update = park_update,
     .park_remove = park_remove,
+    .park_get = park_get,
     .park_scan = park_scan,
     .park_keys = park_keys,
     .park_due = park_due,

@@ -358,3 +358,8 @@ void db_interrupt(struct db *db)
 {
     sqlite3_interrupt(db->h);
 }
+
+void db_set_length_max(struct db *db, int n)
+{
+    (void)sqlite3_limit(db->h, SQLITE_LIMIT_LENGTH, n);
+}

@@ -192,6 +192,8 @@ struct db_policy {
 void db_set_policy(struct db *db, const struct db_policy *p);
 // Statements stop with LEAT_ETIMEDOUT past this moment of the clock's mono_ns; 0 = none.
 void db_set_deadline(struct db *db, int64_t mono_ns);
+// Larger texts and blobs are refused with LEAT_ETOOBIG.
+void db_set_length_max(struct db *db, int n);
 // From any thread: the running statement ends with LEAT_ETIMEDOUT.
 void db_interrupt(struct db *db);
 

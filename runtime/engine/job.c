@@ -256,7 +256,7 @@ void job_status(struct job *j, struct job_status *out)
 
 // --- what a person decides ---
 
-int job_parked(struct job *j, int64_t id, enum job_parked what, int64_t now, struct err *e)
+int job_decide(struct job *j, const struct decision *d, size_t n, int64_t now, struct err *e)
 {
     struct store_commit c = {.now = now};
     struct err second;
@@ -267,11 +267,16 @@ int job_parked(struct job *j, int64_t id, enum job_parked what, int64_t now, str
         rc = j->store->ops->begin(j->store, now, e);
     if (rc != 0)
         return rc;
-    rc = parking_decided(&j->parking, id, what == JOB_PARKED_SKIP, now, e);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = decision_apply(j->store, &d[i], now, e);
     if (rc == 0)
         rc = j->store->ops->commit(j->store, &c, &commit_id, e);
-    if (rc != 0 && job_abort(j, &second) != 0)
-        return err_wrap(e, rc, "%s", second.text);
+    if (rc != 0) {
+        if (job_abort(j, &second) != 0)
+            return err_wrap(e, rc, "%s", second.text);
+        return rc;
+    }
+    rc = parking_load(&j->parking, e);
     if (rc == 0 && j->state == JOB_STOPPED)
         j->state = JOB_RUNNING; // the next turn finds out whether that helped
     return rc;

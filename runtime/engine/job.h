@@ -10,6 +10,7 @@
 #define LEAT_ENGINE_JOB_H
 
 #include "runtime/base/clock.h"
+#include "runtime/engine/decision.h"
 #include "runtime/engine/operator.h"
 #include "runtime/engine/publisher.h"
 #include "runtime/engine/source.h"
@@ -70,12 +71,9 @@ void job_close(struct job *j); // an open step is aborted
 // status).
 int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e) LEAT_CHECKED;
 
-// What a person decides about a parked record (not one that waits in a sequence): try it again at
-// the next turn, or drop it and let those behind it go on. On the worker's thread, between turns;
-// a stopped job can be helped so too. LEAT_ENOTFOUND: no such row. LEAT_EINVAL: it waits behind
-// another.
-enum job_parked { JOB_PARKED_RETRY, JOB_PARKED_SKIP };
-int job_parked(struct job *j, int64_t id, enum job_parked what, int64_t now,
+// What a person decides about parked records, all of it or nothing. On the worker's thread, between
+// turns; a stopped job can be helped so too. Errors are decision_apply's.
+int job_decide(struct job *j, const struct decision *d, size_t n, int64_t now,
                struct err *e) LEAT_CHECKED;
 
 // Any thread.

@@ -272,13 +272,19 @@ static int node_by_entry(const struct plan *p, struct bytes entry, enum plan_por
     return -1;
 }
 
+// What a person has put in its place, if so.
+static struct bytes value_of(const struct parked_row *row)
+{
+    return bytes_is_null(row->edited) ? row->value : row->edited;
+}
+
 static int source_again(struct job *j, int node, const struct parked_row *row, struct event *ev,
                         struct err *e)
 {
     struct batch_record r = {.offset = row->offset,
                              .timestamp = row->timestamp,
                              .key = row->record_key,
-                             .value = row->value,
+                             .value = value_of(row),
                              .headers = row->headers,
                              .n_headers = row->n_headers};
     struct input_raw raw = {
@@ -300,8 +306,8 @@ static int born_again(struct job *j, int node, const struct parked_row *row, str
                          .offset = row->offset,
                          .timestamp = row->timestamp,
                          .time = row->time};
-    rc = view_scan(&ev->view, j->plan->nodes[node].out_fields, FORMAT_JSON, row->value, &j->arena,
-                   e);
+    rc = view_scan(&ev->view, j->plan->nodes[node].out_fields, FORMAT_JSON, value_of(row),
+                   &j->arena, e);
     if (rc == 0 && !bytes_is_null(row->record_key))
         rc = value_decode(FORMAT_MSGPACK, row->record_key, &j->arena, &ev->key, e);
     if (rc == 0)

@@ -268,8 +268,8 @@ struct followers {
 
 static void row_copy(struct parked_row *to, const struct parked_row *from, struct arena *a)
 {
-    struct bytes *all[] = {&to->entry, &to->key,        &to->message, &to->where,
-                           &to->topic, &to->record_key, &to->value,   &to->headers};
+    struct bytes *all[] = {&to->entry,      &to->key,   &to->message, &to->where,  &to->topic,
+                           &to->record_key, &to->value, &to->headers, &to->edited, &to->reason};
 
     *to = *from;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -336,88 +336,6 @@ int parking_retry(struct parking *p, const struct parking_again *again, struct e
         if (rc < 0)
             break;
     }
-    arena_deinit(&a);
-    return rc < 0 ? rc : 0;
-}
-
-// --- what a person decides ---
-
-struct looking {
-    int64_t id;
-    struct arena *arena;
-    struct parked_row row;
-    bool found;
-};
-
-static int look_for(void *arg, const struct parked_row *row)
-{
-    struct looking *l = arg;
-
-    if (row->id != l->id)
-        return 0;
-    row_copy(&l->row, row, l->arena);
-    l->found = true;
-    return 1;
-}
-
-static int look_behind(void *arg, const struct parked_row *row)
-{
-    struct looking *l = arg;
-
-    if (row->state != PARKED_SEQUENCE)
-        return 0;
-    row_copy(&l->row, row, l->arena);
-    l->found = true;
-    return 1;
-}
-
-static int make_due(struct parking *p, struct parked_row *row, int64_t now, struct err *e)
-{
-    row->state = PARKED_RETRY;
-    if (row->class == 0) // it waited for no fault of its own
-        row->class = LEAT_EMISSING;
-    row->next_at = now;
-    p->dirty = true;
-    return p->store->ops->park_update(p->store, row, e);
-}
-
-static int skip_row(struct parking *p, struct looking *l, int64_t now, struct err *e)
-{
-    struct bytes entry = l->row.entry, key = l->row.key;
-    int rc = p->store->ops->park_remove(p->store, l->row.id, e);
-
-    if (rc != 0)
-        return rc;
-    p->count--;
-    p->dirty = true;
-    l->found = false;
-    if (!heads(p, &l->row))
-        return 0; // nobody waits for this one
-    rc = p->store->ops->park_scan(p->store, &entry, &key, look_behind, l, e);
-    if (rc < 0)
-        return rc;
-    if (l->found)
-        return make_due(p, &l->row, now, e);
-    (void)hashmap_remove(&p->held, held_key(p, entry, key));
-    return 0;
-}
-
-int parking_decided(struct parking *p, int64_t id, bool skip, int64_t now, struct err *e)
-{
-    struct arena a;
-    struct looking l = {.id = id, .arena = &a};
-    int rc;
-
-    arena_init(&a);
-    rc = p->store->ops->park_scan(p->store, NULL, NULL, look_for, &l, e);
-    if (rc >= 0 && !l.found)
-        rc = err_set(e, LEAT_ENOTFOUND, "no parked record has the id %lld", (long long)id);
-    else if (rc >= 0 && l.row.state == PARKED_SEQUENCE)
-        rc = err_set(e, LEAT_EINVAL,
-                     "record %lld waits behind another of its key: decide about that one first",
-                     (long long)id);
-    else if (rc >= 0)
-        rc = skip ? skip_row(p, &l, now, e) : make_due(p, &l.row, now, e);
     arena_deinit(&a);
     return rc < 0 ? rc : 0;
 }

@@ -64,8 +64,4 @@ struct parking_again {
 // Every retry that is due, and behind each that is cured its followers, in order.
 int parking_retry(struct parking *p, const struct parking_again *again, struct err *e) LEAT_CHECKED;
 
-// Inside a step: makes the row due now, or removes it and makes the one behind it due.
-int parking_decided(struct parking *p, int64_t id, bool skip, int64_t now,
-                    struct err *e) LEAT_CHECKED;
-
 #endif

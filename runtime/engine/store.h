@@ -55,6 +55,7 @@ enum parked_state {
     PARKED_RETRY,    // waits for next_at
     PARKED_FINAL,    // waits for a person
     PARKED_SEQUENCE, // behind another of its key
+    PARKED_SKIPPED,  // given up by a person: kept, and no longer parked
 };
 
 struct parked_row {
@@ -73,6 +74,8 @@ struct parked_row {
     int64_t offset, timestamp, time;
     struct bytes record_key, value, headers;
     int32_t n_headers;
+    struct bytes edited; // what a person put in the value's place; BYTES_NULL: nothing
+    struct bytes reason; // why it was skipped
 };
 
 struct late_row {
@@ -113,11 +116,15 @@ struct store_ops {
                        struct err *e);
     int64_t (*outbox_waiting)(struct store *s); // rows not marked yet
 
-    // Parked records. Inside a step. add fills id.
+    // Parked records. Inside a step. add fills id. What was skipped is no longer one of them:
+    // nothing but its row is left.
     int (*park_add)(struct store *s, struct parked_row *r, struct err *e);
-    int (*park_update)(struct store *s, const struct parked_row *r,
-                       struct err *e); // by id: state, class, message, where, tries, next_at
+    // By id: state, class, message, where, tries, next_at, edited, reason.
+    int (*park_update)(struct store *s, const struct parked_row *r, struct err *e);
     int (*park_remove)(struct store *s, int64_t id, struct err *e);
+    // One, copied into the arena. 1 or 0.
+    int (*park_get)(struct store *s, int64_t id, struct arena *a, struct parked_row *out,
+                    struct err *e);
     // All, or those of one (entry, key), in id order.
     int (*park_scan)(struct store *s, const struct bytes *entry, const struct bytes *key,
                      int (*each)(void *arg, const struct parked_row *r), void *arg, struct err *e);

@@ -275,6 +275,8 @@ static void keep_row(struct fake_store *s, struct parked_row *r)
     r->record_key = keep(s, r->record_key);
     r->value = keep(s, r->value);
     r->headers = keep(s, r->headers);
+    r->edited = keep(s, r->edited);
+    r->reason = keep(s, r->reason);
 }
 
 static int store_park_add(struct store *st, struct parked_row *r, struct err *e)
@@ -291,11 +293,23 @@ static int store_park_add(struct store *st, struct parked_row *r, struct err *e)
     return 0;
 }
 
+static void drop_parked(struct fake_store *s, int64_t id)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->now.n_parked; i++)
+        if (s->now.parked[i].id != id)
+            s->now.parked[n++] = s->now.parked[i];
+    s->now.n_parked = n;
+}
+
 static int store_park_update(struct store *st, const struct parked_row *r, struct err *e)
 {
     struct fake_store *s = self(st);
     int rc = fault(s, "park_update", e);
 
+    if (rc == 0 && r->state == PARKED_SKIPPED) // nobody asks for it again
+        drop_parked(s, r->id);
     for (size_t i = 0; i < s->now.n_parked && rc == 0; i++)
         if (s->now.parked[i].id == r->id) {
             s->now.parked[i] = *r;
@@ -307,14 +321,24 @@ static int store_park_update(struct store *st, const struct parked_row *r, struc
 static int store_park_remove(struct store *st, int64_t id, struct err *e)
 {
     struct fake_store *s = self(st);
-    size_t n = 0;
     int rc = fault(s, "park_remove", e);
 
-    for (size_t i = 0; i < s->now.n_parked; i++)
-        if (s->now.parked[i].id != id)
-            s->now.parked[n++] = s->now.parked[i];
-    s->now.n_parked = n;
+    drop_parked(s, id);
     return rc;
+}
+
+static int store_park_get(struct store *st, int64_t id, struct arena *a, struct parked_row *out,
+                          struct err *e)
+{
+    struct fake_store *s = self(st);
+
+    (void)a, (void)e;
+    for (size_t i = 0; i < s->now.n_parked; i++)
+        if (s->now.parked[i].id == id) {
+            *out = s->now.parked[i];
+            return 1;
+        }
+    return 0;
 }
 
 static int store_park_scan(struct store *st, const struct bytes *entry, const struct bytes *key,
@@ -441,6 +465,7 @@ static const struct store_ops fake_ops = {
     .park_add = store_park_add,
     .park_update = store_park_update,
     .park_remove = store_park_remove,
+    .park_get = store_park_get,
     .park_scan = store_park_scan,
     .park_keys = store_park_keys,
     .park_due = store_park_due,

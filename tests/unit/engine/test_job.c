@@ -27,6 +27,13 @@ static int after(void **state)
     return 0;
 }
 
+static int decide(struct rig *r, int64_t id, enum decision_kind kind)
+{
+    struct decision d = {.kind = kind, .id = id, .reason = BYTES_LIT("a test")};
+
+    return job_decide(driver_job(r->d), &d, 1, driver_now(r->d), &r->err);
+}
+
 // A plan of native operators turns records into records.
 static void test_where_select_to(void **state)
 {
@@ -195,7 +202,6 @@ static void test_park_limit(void **state)
 static void test_park_limit_is_left(void **state)
 {
     struct rig *r = *state;
-    struct job *j;
 
     r->plan->errors.limit = 2;
     rig_start(r, 1);
@@ -206,11 +212,10 @@ static void test_park_limit_is_left(void **state)
     assert_non_null(strstr(r->err.text, "leat dlq list test"));
     rig_crash(r);
     assert_int_equal(rig_try(r), LEAT_ESTOPPED);
-    j = driver_job(r->d);
-    assert_int_equal(job_parked(j, 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 1, DECISION_RETRY), 0);
     assert_int_equal(rig_try(r), LEAT_ESTOPPED); // it has failed again
     rig_expect(r, "out", "");
-    assert_int_equal(job_parked(j, 2, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 2, DECISION_SKIP), 0);
     rig_run(r);
     rig_expect_parked(r, "a:lua");
     rig_expect(r, "out", "{\"n\":1}");
@@ -313,20 +318,17 @@ static void test_merge(void **state)
 static void test_decided(void **state)
 {
     struct rig *r = *state;
-    struct job *j;
 
     rig_start(r, 1);
-    j = driver_job(r->d);
     rig_send(r, "in", 0, "a", "{\"n\":1,\"do\":\"lua\"}");
     rig_send(r, "in", 0, "a", "{\"n\":2}");
     rig_send(r, "in", 0, "a", "{\"n\":3}");
     rig_run(r);
-    assert_int_equal(job_parked(j, 9, JOB_PARKED_RETRY, driver_now(r->d), &r->err), LEAT_ENOTFOUND);
-    assert_int_equal(job_parked(j, 2, JOB_PARKED_SKIP, driver_now(r->d), &r->err), LEAT_EINVAL);
-    assert_int_equal(job_parked(j, 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 9, DECISION_RETRY), LEAT_ENOTFOUND);
+    assert_int_equal(decide(r, 1, DECISION_RETRY), 0);
     rig_run(r);
     rig_expect_parked(r, "a:lua a:sequence a:sequence"); // it still fails
-    assert_int_equal(job_parked(j, 1, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 1, DECISION_SKIP), 0);
     rig_run(r);
     rig_expect_parked(r, "");
     rig_send(r, "in", 0, "a", "{\"n\":4}");
@@ -346,8 +348,7 @@ static void test_unreadable_follower(void **state)
     rig_send(r, "in", 0, "a", "{\"n\":3}");
     rig_run(r);
     rig_expect_parked(r, "a:lua a:sequence a:sequence");
-    assert_int_equal(
-        job_parked(driver_job(r->d), 1, JOB_PARKED_SKIP, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 1, DECISION_SKIP), 0);
     rig_run(r);
     rig_expect_parked(r, "a:decode");
     rig_send(r, "in", 0, "a", "{\"n\":4}");
@@ -367,8 +368,7 @@ static void test_two_heads(void **state)
     rig_send(r, "in", 0, "a", "{\"n\":3}");
     rig_run(r);
     rig_expect_parked(r, "a:decode a:lua a:sequence");
-    assert_int_equal(
-        job_parked(driver_job(r->d), 1, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+    assert_int_equal(decide(r, 1, DECISION_RETRY), 0);
     rig_run(r);
     rig_expect_parked(r, "a:decode a:lua a:sequence");
     rig_expect(r, "out", "");
@@ -386,8 +386,7 @@ static void test_dead_letter_once(void **state)
     rig_advance(r, 3600 * 1000);
     rig_expect(r, "dead", "{\"do\":\"lua\"} {\"do\":\"missing\"}");
     for (int64_t id = 1; id <= 2; id++)
-        assert_int_equal(
-            job_parked(driver_job(r->d), id, JOB_PARKED_RETRY, driver_now(r->d), &r->err), 0);
+        assert_int_equal(decide(r, id, DECISION_RETRY), 0);
     rig_run(r);
     rig_expect_parked(r, "a:lua b:missing");
     rig_expect(r, "dead", "");
