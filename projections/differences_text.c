@@ -68,19 +68,6 @@ static bool is_fn(const struct value *v, struct arena *a)
 
 // --- values ---
 
-static void cut_text(struct bytes s, struct buf *out)
-{
-    size_t n = s.n;
-
-    if (n > VALUE_BYTES_MAX)
-        for (n = VALUE_BYTES_MAX; n > 0 && (s.p[n] & 0xc0) == 0x80; n--)
-            continue;
-    for (size_t i = 0; i < n; i++)
-        buf_append_byte(out, s.p[i] < 0x20 ? ' ' : s.p[i]);
-    if (n < s.n)
-        buf_append_str(out, "...");
-}
-
 static void show_value(struct wording *w, const char *label, const struct value *v)
 {
     size_t n = strlen(label);
@@ -96,10 +83,10 @@ static void show_value(struct wording *w, const char *label, const struct value 
         buf_append_str(&w->out, text);
     } else if (v->type == VALUE_TEXT) {
         buf_append_byte(&w->out, '"');
-        cut_text(v->s, &w->out);
+        buf_append_cut(&w->out, v->s, VALUE_BYTES_MAX);
         buf_append_byte(&w->out, '"');
     } else if (value_write_json(v, &json, NULL) == 0) {
-        cut_text(buf_bytes(&json), &w->out);
+        buf_append_cut(&w->out, buf_bytes(&json), VALUE_BYTES_MAX);
     }
     buf_deinit(&json);
 }

@@ -6,32 +6,12 @@
 #include <unistd.h>
 
 #include "operators/operators.h"
-#include "projections/jobfile.h"
 #include "runtime/app/commands.h"
 #include "runtime/app/job_params.h"
+#include "runtime/app/rehearsal.h"
 #include "runtime/base/number.h"
 #include "runtime/record/value.h"
 #include "scripts/test.h"
-
-static int memory_open(void *arg, const struct plan *p, struct store **out, struct err *e)
-{
-    struct jobfile_options in_memory = {.path = NULL};
-
-    (void)arg;
-    return jobfile_open(out, p, &in_memory, e);
-}
-
-static void memory_close(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static int memory_reopen(void *arg, const struct plan *p, struct store **s, struct err *e)
-{
-    (void)arg;
-    return jobfile_reopen(s, p, e);
-}
 
 struct tally {
     size_t run, failed, broken; // broken: files that do not load
@@ -170,7 +150,7 @@ static int test_run(struct args *a)
     struct script_test_options o = {
         .script = {.params = params},
         .operators = operator_types(),
-        .stores = {memory_open, memory_close, memory_reopen, NULL},
+        .stores = rehearsal_stores(),
         .only = args_get(a, "--only", NULL),
         .chaos = args_has(a, "--chaos") || args_has(a, "--variation"),
     };

@@ -18,12 +18,24 @@ static void memory_close(void *arg, struct store *s)
     jobfile_close(s);
 }
 
+static int memory_reopen(void *arg, const struct plan *p, struct store **s, struct err *e)
+{
+    (void)arg;
+    return jobfile_reopen(s, p, e);
+}
+
+struct driver_store_factory rehearsal_stores(void)
+{
+    return (struct driver_store_factory){
+        .open = memory_open, .close = memory_close, .reopen = memory_reopen};
+}
+
 int rehearsal_open(struct driver **out, const struct plan *p,
                    const struct operator_type *const *operators, struct err *e)
 {
     struct driver_config c = {.plan = p,
                               .operators = operators != NULL ? operators : operator_types(),
-                              .stores = {.open = memory_open, .close = memory_close},
+                              .stores = rehearsal_stores(),
                               .start_ms = clock_wall_ms(clock_system()),
                               .n_partitions = 1};
 

@@ -7,6 +7,8 @@
 
 #include "runtime/engine/driver.h"
 
+// Job files in memory.
+struct driver_store_factory rehearsal_stores(void);
 // A driver over the plan, in virtual time. Operators NULL: the ones of this program.
 int rehearsal_open(struct driver **out, const struct plan *p,
                    const struct operator_type *const *operators, struct err *e) LEAT_CHECKED;

@@ -59,6 +59,19 @@ void buf_append(struct buf *b, const void *p, size_t n)
     b->n += n;
 }
 
+void buf_append_cut(struct buf *b, struct bytes s, size_t max)
+{
+    size_t n = s.n;
+
+    if (n > max)
+        for (n = max; n > 0 && (s.p[n] & 0xc0) == 0x80; n--)
+            continue;
+    for (size_t i = 0; i < n; i++)
+        buf_append_byte(b, s.p[i] < 0x20 ? ' ' : s.p[i]);
+    if (n < s.n)
+        buf_append_str(b, "…");
+}
+
 void buf_append_bytes(struct buf *b, struct bytes s)
 {
     buf_append(b, s.p, s.n);

@@ -22,6 +22,9 @@ void buf_deinit(struct buf *b);
 int buf_try_reserve(struct buf *b, size_t more) LEAT_CHECKED;
 void buf_reserve(struct buf *b, size_t more);
 void buf_append(struct buf *b, const void *p, size_t n);
+// At most `max` bytes of text for people, whole characters, blanks for what would break the line;
+// "…" where something is missing.
+void buf_append_cut(struct buf *b, struct bytes s, size_t max);
 void buf_append_bytes(struct buf *b, struct bytes s);
 void buf_append_str(struct buf *b, const char *s);
 void buf_append_byte(struct buf *b, uint8_t c);

@@ -9,25 +9,12 @@ enum { EXPR_BYTES_MAX = 48 };
 
 // --- pieces ---
 
-static void cut_text(struct bytes s, struct buf *out)
-{
-    size_t n = s.n;
-
-    if (n > EXPR_BYTES_MAX)
-        for (n = EXPR_BYTES_MAX; n > 0 && (s.p[n] & 0xc0) == 0x80; n--)
-            continue;
-    for (size_t i = 0; i < n; i++)
-        buf_append_byte(out, s.p[i] < 0x20 ? ' ' : s.p[i]);
-    if (n < s.n)
-        buf_append_str(out, "…");
-}
-
 static void expr_text_of(const struct plan_expr *x, struct buf *out)
 {
     if (x->fn != NULL)
         buf_printf(out, "function at line %d", x->fn->line);
     else if (x->text != NULL)
-        cut_text(bytes_str(x->text), out);
+        buf_append_cut(out, bytes_str(x->text), EXPR_BYTES_MAX);
     else if (value_is_nil(&x->constant) || value_write_json(&x->constant, out, NULL) != 0)
         buf_append_str(out, "nil");
 }

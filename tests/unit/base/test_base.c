@@ -54,6 +54,27 @@ static void errno_is_translated(void **state)
     assert_int_equal(err_errno(&e, EROFS, "f"), LEAT_EIO);
 }
 
+// A text for people is cut behind a whole character and stays on its line.
+static void texts_are_cut(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t max;
+        const char *want;
+    } cases[] = {
+        {"", 4, ""}, {"abcd", 4, "abcd"}, {"abcde", 4, "abcd…"}, {"a\nb\tc", 9, "a b c"},
+        {"aéé", 3, "aé…"}, {"aéé", 2, "a…"}, {"é", 1, "…"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf b = BUF_EMPTY;
+        buf_append_cut(&b, bytes_str(cases[i].text), cases[i].max);
+        assert_string_equal(buf_cstr(&b), cases[i].want);
+        buf_deinit(&b);
+    }
+}
+
 // A buffer grows as needed; a reservation that fails leaves it as it was.
 static void buffers_grow(void **state)
 {
@@ -215,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_wrap),
         cmocka_unit_test(errno_is_translated),
+        cmocka_unit_test(texts_are_cut),
         cmocka_unit_test(buffers_grow),
         cmocka_unit_test(arenas_bound),
         cmocka_unit_test(maps_equal_model),
