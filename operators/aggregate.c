@@ -15,7 +15,7 @@
 // A table fed by the aggregate (fused) has the groups as its rows: the same write brings the result
 // columns and the packed accumulators. OUT_MAIN is that table's stream and emits nothing here.
 //
-// The blob of a group: version u8 = 1, number of key parts that follow u8 (all, or 0 when the
+// The blob of a group: version u8 = 2, number of key parts that follow u8 (all, or 0 when the
 // columns tell them exactly), the parts, then each accumulator in the plan's order.
 //
 // Key columns forget: that 1 was true or 1.0, and in a table that the user declared whatever its
@@ -30,7 +30,7 @@
 #include "operators/window.h"
 #include "runtime/base/heap.h"
 
-#define BLOB_VERSION 1
+#define BLOB_VERSION 2
 #if LEAT_TESTING
 #define CLOSE_ROWS_DEFAULT 3
 #else

@@ -50,14 +50,14 @@ static struct value count_result(const struct plan_aggregate *spec, const void *
 static int count_pack(const void *acc, struct buf *out, struct err *e)
 {
     (void)e;
-    pack_i64(out, *(const int64_t *)acc);
+    pack_int(out, *(const int64_t *)acc);
     return 0;
 }
 
 static int count_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
     (void)env;
-    return unpack_i64(in, acc);
+    return unpack_int(in, acc);
 }
 
 // --- sum and avg ---
@@ -204,11 +204,14 @@ static int sum_pack(const void *acc, struct buf *out, struct err *e)
 
     (void)e;
     pack_u8(out, s->kind);
-    pack_u8(out, s->scale);
-    pack_i64(out, s->n);
-    pack_i64(out, s->i);
-    pack_f64(out, s->f);
-    pack_f64(out, s->c);
+    pack_int(out, s->n);
+    pack_int(out, s->i);
+    if (s->kind == SUM_DECIMAL)
+        pack_u8(out, s->scale);
+    if (s->kind == SUM_FLOAT) {
+        pack_f64(out, s->f);
+        pack_f64(out, s->c);
+    }
     return 0;
 }
 
@@ -218,11 +221,14 @@ static int sum_unpack(struct agg_env *env, void *acc, struct bytes *in)
     int rc = unpack_u8(in, &s->kind);
 
     (void)env;
-    rc = rc < 0 ? rc : unpack_u8(in, &s->scale);
-    rc = rc < 0 ? rc : unpack_i64(in, &s->n);
-    rc = rc < 0 ? rc : unpack_i64(in, &s->i);
-    rc = rc < 0 ? rc : unpack_f64(in, &s->f);
-    rc = rc < 0 ? rc : unpack_f64(in, &s->c);
+    rc = rc < 0 ? rc : unpack_int(in, &s->n);
+    rc = rc < 0 ? rc : unpack_int(in, &s->i);
+    if (rc == 0 && s->kind == SUM_DECIMAL)
+        rc = unpack_u8(in, &s->scale);
+    if (rc == 0 && s->kind == SUM_FLOAT) {
+        rc = unpack_f64(in, &s->f);
+        rc = rc < 0 ? rc : unpack_f64(in, &s->c);
+    }
     if (rc == 0 && (s->kind > SUM_FLOAT || s->scale > 18))
         return LEAT_ECORRUPT;
     return rc;
@@ -355,14 +361,14 @@ static int timed_pack(const void *acc, struct buf *out, struct err *e)
 {
     const struct acc_timed *t = acc;
 
-    pack_i64(out, t->time);
+    pack_int(out, t->time);
     return pack_value(out, &t->value, e);
 }
 
 static int timed_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
     struct acc_timed *t = acc;
-    int rc = unpack_i64(in, &t->time);
+    int rc = unpack_int(in, &t->time);
 
     return rc < 0 ? rc : kept_unpack(env, in, &t->value);
 }
@@ -430,7 +436,7 @@ static int stddev_pack(const void *acc, struct buf *out, struct err *e)
     const struct acc_moments *m = acc;
 
     (void)e;
-    pack_i64(out, m->n);
+    pack_int(out, m->n);
     pack_f64(out, m->mean);
     pack_f64(out, m->m2);
     return 0;
@@ -439,7 +445,7 @@ static int stddev_pack(const void *acc, struct buf *out, struct err *e)
 static int stddev_unpack(struct agg_env *env, void *acc, struct bytes *in)
 {
     struct acc_moments *m = acc;
-    int rc = unpack_i64(in, &m->n);
+    int rc = unpack_int(in, &m->n);
 
     (void)env;
     rc = rc < 0 ? rc : unpack_f64(in, &m->mean);

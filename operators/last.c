@@ -19,7 +19,7 @@
 // each one that it looks back to. A value changes hands as it came; what an operator built travels
 // as MessagePack, where decimals are text.
 //
-// The row: key (time, parts..., arrival number); blob: version u8 = 3, emitted u8, then the key's
+// The row: key (time, parts..., arrival number); blob: version u8 = 4, emitted u8, then the key's
 // parts as they came, the value (MISSING once emitted), the arguments.
 #include "operators/groupkey.h"
 #include "operators/operators.h"
@@ -31,7 +31,7 @@
 
 #include <stdlib.h>
 
-#define BLOB_VERSION 3
+#define BLOB_VERSION 4
 
 enum reading_flag {
     READING_EMITTED = 1,

@@ -2,6 +2,7 @@
 #include "operators/pack.h"
 
 #include "runtime/base/endian.h"
+#include "runtime/base/varint.h"
 
 void pack_u8(struct buf *out, uint8_t v)
 {
@@ -11,6 +12,13 @@ void pack_u8(struct buf *out, uint8_t v)
 void pack_i64(struct buf *out, int64_t v)
 {
     buf_append_be64(out, (uint64_t)v);
+}
+
+void pack_int(struct buf *out, int64_t v)
+{
+    uint8_t b[VARINT64_MAX];
+
+    buf_append(out, b, varint_put_z64(b, v));
 }
 
 void pack_f64(struct buf *out, double v)
@@ -24,7 +32,7 @@ void pack_f64(struct buf *out, double v)
 static void pack_run(struct buf *out, struct bytes s)
 {
     ASSERT(s.n <= UINT32_MAX);
-    buf_append_be32(out, (uint32_t)s.n);
+    pack_int(out, (int64_t)s.n);
     buf_append_bytes(out, s);
 }
 
@@ -55,14 +63,14 @@ int pack_value(struct buf *out, const struct value *v, struct err *e)
         pack_u8(out, v->b);
         return 0;
     case VALUE_INT:
-        pack_i64(out, v->i);
+        pack_int(out, v->i);
         return 0;
     case VALUE_FLOAT:
         pack_f64(out, v->f);
         return 0;
     case VALUE_DECIMAL:
         pack_u8(out, v->scale);
-        pack_i64(out, v->i);
+        pack_int(out, v->i);
         return 0;
     case VALUE_TEXT:
     case VALUE_BYTES:
@@ -108,6 +116,16 @@ int unpack_i64(struct bytes *in, int64_t *v)
     return 0;
 }
 
+int unpack_int(struct bytes *in, int64_t *v)
+{
+    size_t n = varint_z64(*in, v);
+
+    if (n == 0)
+        return LEAT_ECORRUPT;
+    *in = bytes_of(in->p + n, in->n - n);
+    return 0;
+}
+
 int unpack_f64(struct bytes *in, double *v)
 {
     int64_t bits;
@@ -120,15 +138,13 @@ int unpack_f64(struct bytes *in, double *v)
 
 static int unpack_run(struct bytes *in, struct bytes *s)
 {
-    size_t n;
+    int64_t n;
+    int rc = unpack_int(in, &n);
 
-    if (in->n < 4)
+    if (rc < 0 || n < 0 || (uint64_t)n > in->n)
         return LEAT_ECORRUPT;
-    n = load_be32(in->p);
-    if (n > in->n - 4)
-        return LEAT_ECORRUPT;
-    *s = bytes_of(in->p + 4, n);
-    *in = bytes_of(in->p + 4 + n, in->n - 4 - n);
+    *s = bytes_of(in->p, (size_t)n);
+    *in = bytes_of(in->p + n, in->n - (size_t)n);
     return 0;
 }
 
@@ -158,12 +174,12 @@ int unpack_value(struct bytes *in, struct value *v)
     case VALUE_BOOL:
         return unpack_bool(in, v);
     case VALUE_INT:
-        return unpack_i64(in, &v->i);
+        return unpack_int(in, &v->i);
     case VALUE_FLOAT:
         return unpack_f64(in, &v->f);
     case VALUE_DECIMAL:
         rc = unpack_u8(in, &v->scale);
-        return rc < 0 || v->scale > 18 ? LEAT_ECORRUPT : unpack_i64(in, &v->i);
+        return rc < 0 || v->scale > 18 ? LEAT_ECORRUPT : unpack_int(in, &v->i);
     case VALUE_TEXT:
     case VALUE_BYTES:
         return unpack_run(in, &v->s);

@@ -27,7 +27,7 @@
 // undone: an entry may name a session that is dead, or come earlier than it closes by now; both
 // are found out when it is reached.
 //
-// The blob: version u8 = 2, end i64, the key's parts (results.h), the accumulators.
+// The blob: version u8 = 3, end i64, the key's parts (results.h), the accumulators.
 #include "operators/groupkey.h"
 #include "operators/operators.h"
 #include "operators/pack.h"
@@ -38,7 +38,7 @@
 
 #include <stdlib.h>
 
-#define BLOB_VERSION 2
+#define BLOB_VERSION 3
 
 enum session_flag {
     SESSION_DIRTY = 1,  // differs from its row

@@ -178,7 +178,7 @@ static bool full(struct job *j)
                           .parked = j->parking.count};
     struct step_caps c = {.records = j->plan->commit.records,
                           .bytes = j->plan->commit.bytes,
-                          .every_ms = j->plan->commit.every_ms,
+                          .every_ms = step_collect_ms(j->plan->commit.every_ms, j->write_ms),
                           .parked = j->plan->errors.limit};
 
     if (j->step_records % CLOCK_EVERY_RECORDS == 0 && j->step_records > 0)
@@ -287,9 +287,10 @@ static void committed(struct job *j, int64_t commit_ns)
 
 static int transaction(struct job *j, bool *worked, struct err *e)
 {
-    int64_t commit_started;
-    int rc = j->store->ops->begin(j->store, j->now, e);
+    int64_t write_started, commit_started;
+    int rc = j->store->ops->begin(j->store, j->now, e); // may copy pages into the file
 
+    j->write_ms += elapsed_ms(j);
     if (rc != 0)
         return fail(j, STEP_COMMIT, rc, e);
     j->run.now = j->now;
@@ -300,6 +301,7 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     rc = settle(j, e);
     if (rc != 0)
         return fail(j, STEP_RECORDS, rc, e);
+    write_started = clock_mono_ns(j->config.clock);
     rc = run_flush(&j->run, e);
     if (rc != 0)
         return fail(j, STEP_FLUSH, rc, e);
@@ -310,6 +312,7 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     if (rc != 0)
         return fail(j, STEP_COMMIT, rc, e);
     committed(j, clock_mono_ns(j->config.clock) - commit_started);
+    j->write_ms = (clock_mono_ns(j->config.clock) - write_started) / 1000000;
     *worked = true;
     return 0;
 }

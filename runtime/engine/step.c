@@ -20,6 +20,10 @@
 // many records' aggregates are written at once names no record, nor does a sum that overflows when
 // its row is read, which aggregates put off until the flush or a window's end. The same batch run
 // again with a flush behind each record does, because a run is a function of its batch.
+//
+// The cap of time is for latency. Where writing takes longer than that anyway, because the rows are
+// more than memory, a step may collect for as long as the last one took to write, up to ten times
+// the cap: fewer, larger steps write each page less often.
 #include "runtime/engine/step.h"
 
 #include "runtime/engine/class.h"
@@ -40,6 +44,13 @@ enum step_start step_wanted(const struct step_wish *w)
     if (w->outbox_waiting >= w->outbox_max)
         return STEP_BLOCKED;
     return w->since_commit_ms < w->gap_ms ? STEP_TOO_SOON : STEP_YES;
+}
+
+int64_t step_collect_ms(int64_t every_ms, int64_t write_ms)
+{
+    int64_t longest = every_ms < INT64_MAX / 10 ? every_ms * 10 : INT64_MAX;
+
+    return write_ms < every_ms ? every_ms : write_ms < longest ? write_ms : longest;
 }
 
 bool step_full(const struct step_size *s, const struct step_caps *c)

@@ -40,6 +40,9 @@ struct step_caps {
     int64_t records, bytes, every_ms, parked;
 };
 
+// How long a step may collect when the last one took so long to write: see step.c.
+int64_t step_collect_ms(int64_t every_ms, int64_t write_ms);
+
 bool step_full(const struct step_size *s, const struct step_caps *c);
 
 // Back-off of a step that waits: 1 s, doubling, at most 30 s.
