@@ -5,12 +5,14 @@
 //   inner     without a row the record is dropped
 //   left      without a row it goes on as it is, and the name reads as nil
 //   wait      without a row it is class `missing`: tried again until the row is there
-//   at        the row as it was at that time, from the table's history
+//   at        the row as it was at that time, from the table's history: class `history` when that
+//             does not reach back so far
 //
 // The row is the one of the moment: what an earlier record of the same step wrote is seen. A delete
 // (a nil value of a changelog, or of a table's changes) has nothing to be joined on and goes on.
 #include "operators/join.h"
 
+#include "runtime/base/datetime.h"
 #include "runtime/base/heap.h"
 
 int join_values(const struct join *j, const struct value *left, const struct value *right,
@@ -74,10 +76,6 @@ static int table_open(struct join *j, struct err *e)
                        "table %s is an aggregate's, which writes its rows at the end of a step: it "
                        "cannot be joined",
                        table->name);
-    if (x->with == JOIN_AS_OF && table->history == NULL)
-        return err_set(e, LEAT_EINVAL, "at needs a table with history: table \"%s\" [[...]] "
-                                       "{ history = \"30d\" }",
-                       table->name);
     if (x->with == JOIN_AS_OF && t->ops->get_at == NULL)
         return err_set(e, LEAT_EUNSUPPORTED, "at is not supported by this version");
     if (x->kind == JOIN_OUTER)
@@ -135,6 +133,8 @@ static int table_row(struct join *j, struct event *ev, struct value *row, struct
     if (x->with != JOIN_AS_OF)
         return t->ops->get(t, x->table, key, j->n_pk, a, row, e);
     rc = operator_eval(&j->op, &x->at, ev, &at, e);
+    if (rc == 0 && at.type == VALUE_TEXT && datetime_parse(at.s, &at.i) == 0)
+        at.type = VALUE_INT;
     if (rc == 0 && at.type != VALUE_INT)
         rc = err_set(e, LEAT_ETIME, "at is not a time but %s", value_type_name(&at));
     if (rc < 0)

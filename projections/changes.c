@@ -30,32 +30,10 @@ struct changes {
     int failed;         // what kept the hook from noting a change
 };
 
-static struct value stored_value(sqlite3_value *v, struct arena *a)
-{
-    struct bytes s;
-
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER:
-        return value_int(sqlite3_value_int64(v));
-    case SQLITE_FLOAT:
-        return value_float(sqlite3_value_double(v));
-    case SQLITE_TEXT:
-        s.p = (const uint8_t *)sqlite3_value_text(v);
-        s.n = (size_t)sqlite3_value_bytes(v);
-        return value_text(arena_copy(a, s));
-    case SQLITE_BLOB:
-        s.p = sqlite3_value_blob(v);
-        s.n = (size_t)sqlite3_value_bytes(v);
-        return (struct value){.type = VALUE_BYTES, .s = arena_copy(a, s)};
-    default:
-        return VALUE_OF_NULL;
-    }
-}
-
 // A whole number may be stored as an integer in a column of reals.
 static struct value cell_value(sqlite3_value *v, const struct column *c, struct arena *a)
 {
-    struct value stored = stored_value(v, a), decoded;
+    struct value stored = hook_value(v, a), decoded;
 
     if (c->type == LOGICAL_REAL && stored.type == VALUE_INT)
         return value_float((double)stored.i);

@@ -15,10 +15,12 @@
 // keys, and it makes the key NOT NULL, which SQLite forgets in ordinary tables.
 #include "projections/ddl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "projections/history.h"
 #include "projections/retention.h"
 #include "projections/sql_text.h"
 
@@ -288,6 +290,18 @@ static int drop(struct db *db, const char *name, struct err *e)
     return rc;
 }
 
+const struct jobtable *ddl_readable(const struct ddl *d, const char *name)
+{
+    for (int i = 0; i < d->n_tables; i++) {
+        const struct jobtable *t = &d->tables[i];
+        if (strcasecmp(t->name, name) == 0)
+            return t;
+        if (t->history != NULL && strcasecmp(t->history->name, name) == 0)
+            return t->history;
+    }
+    return NULL;
+}
+
 const struct column *jobtable_column(const struct jobtable *t, struct bytes name)
 {
     for (int i = 0; i < t->n_columns; i++)
@@ -370,8 +384,6 @@ static int build_table(struct db *db, struct draft *d, struct jobtable *out, str
     if (strncasecmp(d->plan->name, "_leat", 5) == 0 ||
         strncasecmp(d->plan->name, "sqlite_", 7) == 0)
         return err_set(e, LEAT_ELOAD, "names that begin with _leat or sqlite_ are taken");
-    if (d->plan->history != NULL)
-        return err_set(e, LEAT_EUNSUPPORTED, "history is not supported yet: leave the option out");
     out->create = create_text(d, bare);
     rc = make(db, d->plan->name, out->create, e);
     if (rc == 0)
@@ -591,35 +603,55 @@ static int build_tables(struct db *db, const struct plan *p, struct arena *a, st
     return 0;
 }
 
-// What a ttl looks for must be found without reading the table.
-static int build_ttl_index(struct db *db, const struct jobtable *t, struct arena *a,
-                           struct ddl *out, struct err *e)
+// An index of ours, over one column.
+static int build_own(struct db *db, const char *name, const char *on, struct arena *a,
+                     struct ddl *out, struct err *e)
 {
-    struct jobindex *x = &out->indexes[out->n_indexes];
+    struct jobindex *x = &out->indexes[out->n_indexes++];
     struct buf sql = BUF_EMPTY;
+
+    x->name = name;
+    buf_append_str(&sql, "CREATE INDEX ");
+    sql_append_name(&sql, name);
+    buf_append_str(&sql, " ON ");
+    buf_append_str(&sql, on);
+    x->create = arena_strdup(a, buf_cstr(&sql));
+    buf_deinit(&sql);
+    return make(db, name, x->create, e);
+}
+
+// Rows that go by time must be found without reading the table: those past a ttl by its column,
+// versions by their end.
+static int build_time_indexes(struct db *db, const struct jobtable *t, struct arena *a,
+                              struct ddl *out, struct err *e)
+{
+    struct buf on = BUF_EMPTY;
     bool has = true;
     int rc = t->ttl_column != NULL ? retention_has_index(db, t, &has, e) : 0;
 
-    if (rc < 0 || has)
-        return rc;
-    x->name = arena_printf(a, "_leat_index_%s_ttl", t->name);
-    buf_append_str(&sql, "CREATE INDEX ");
-    sql_append_name(&sql, x->name);
-    buf_append_str(&sql, " ON ");
-    sql_append_name(&sql, t->name);
-    buf_append_str(&sql, " (");
-    sql_append_name(&sql, t->ttl_column->name);
-    buf_append_str(&sql, ")");
-    x->create = arena_strdup(a, buf_cstr(&sql));
-    buf_deinit(&sql);
-    out->n_indexes++;
-    return make(db, x->name, x->create, e);
+    if (rc == 0 && !has) {
+        sql_append_name(&on, t->name);
+        buf_append_str(&on, " (");
+        sql_append_name(&on, t->ttl_column->name);
+        buf_append_str(&on, ")");
+        rc = build_own(db, arena_printf(a, "_leat_index_%s_ttl", t->name), buf_cstr(&on), a, out,
+                       e);
+    }
+    buf_clear(&on);
+    if (rc == 0 && t->history != NULL) {
+        sql_append_name(&on, t->history->name);
+        buf_printf(&on, " (valid_to) WHERE valid_to < %" PRId64, (int64_t)HISTORY_FOREVER);
+        rc = build_own(db, arena_printf(a, "_leat_index_%s_to", t->history->name), buf_cstr(&on),
+                       a, out, e);
+    }
+    buf_deinit(&on);
+    return rc;
 }
 
 static int build_indexes(struct db *db, const struct plan *p, struct arena *a, struct ddl *out,
                          struct err *e)
 {
-    int n = p->n_tables, rc; // one of ours each
+    int n = 2 * p->n_tables, rc; // ours
 
     for (int i = 0; i < p->n_tables; i++)
         n += p->tables[i].n_indexes;
@@ -631,7 +663,7 @@ static int build_indexes(struct db *db, const struct plan *p, struct arena *a, s
             if (rc < 0)
                 return blame(p, t->indexes[j].line, "index of table", t->name, rc, e);
         }
-        rc = build_ttl_index(db, &out->tables[i], a, out, e);
+        rc = build_time_indexes(db, &out->tables[i], a, out, e);
         if (rc < 0)
             return blame(p, t->line, "ttl of table", t->name, rc, e);
     }
@@ -647,6 +679,8 @@ int ddl_build(struct db *scratch, const struct plan *p, struct arena *a, struct 
     rc = build_tables(scratch, p, a, out, e);
     if (rc == 0)
         rc = retention_read(p, out, e);
+    if (rc == 0)
+        rc = history_build(scratch, p, a, out, e);
     if (rc == 0)
         rc = build_indexes(scratch, p, a, out, e);
     out->views = arena_zalloc(a, (size_t)(p->n_views + 1) * sizeof *out->views);

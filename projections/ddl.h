@@ -36,6 +36,8 @@ struct jobtable {
     const struct column *ttl_column; // rows go when W > column + ttl; NULL: they stay
     int64_t ttl_ms;
     enum by_time by_time;
+    struct jobtable *history; // its versions: the columns, then valid_from and valid_to; NULL: none
+    int64_t history_ms;       // how long a version is kept behind its end
 };
 
 struct jobindex {
@@ -61,6 +63,9 @@ struct ddl {
 // describes them in the arena. LEAT_ELOAD with the job's file and line.
 int ddl_build(struct db *scratch, const struct plan *p, struct arena *a, struct ddl *out,
               struct err *e) LEAT_CHECKED;
+
+// The table that a statement may read, a history among them; NULL.
+const struct jobtable *ddl_readable(const struct ddl *d, const char *name);
 
 // NULL when there is no such column.
 const struct column *jobtable_column(const struct jobtable *t, struct bytes name);

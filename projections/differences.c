@@ -220,6 +220,30 @@ static void indexes_only_in(struct finding *f, const struct outline_table *t, ch
             table_differs(f, t, sign, arena_printf(f->arena, "index %.*s", BYTES_FMT(v.s)), NULL);
 }
 
+static void compare_history(struct finding *f, const struct outline_table *was,
+                            const struct outline_table *is)
+{
+    const char *old = outline_text(&was->config, "history", f->arena),
+               *new = outline_text(&is->config, "history", f->arena);
+    struct difference d = {.what = "history of table",
+                           .name = is->name,
+                           .why = "",
+                           .line = line_of(&is->config)};
+
+    if (old == new || (old != NULL && new != NULL && strcmp(old, new) == 0))
+        return;
+    if (old == NULL)
+        d = (struct difference){UPGRADE_REBUILD, true, '+', d.what, d.name, "is new",
+                                "it would begin now", d.line};
+    else if (new == NULL)
+        d = (struct difference){UPGRADE_REMOVED, false, '-', d.what, d.name, "is gone",
+                                "its versions go with it", d.line};
+    else
+        d.class = UPGRADE_IN_PLACE, d.sign = '~',
+        d.text = arena_printf(f->arena, "%s → %s", old, new);
+    finding_add(f, &d);
+}
+
 static void compare_options(struct finding *f, const struct outline_table *was,
                             const struct outline_table *is)
 {
@@ -243,6 +267,7 @@ static void find_tables(struct finding *f)
         if (old != NULL) {
             compare_statements(f, old, t);
             compare_options(f, old, t);
+            compare_history(f, old, t);
             continue;
         }
         finding_add(f, &(struct difference){.class = UPGRADE_REBUILD,

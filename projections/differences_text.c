@@ -32,8 +32,8 @@ static bool in_list(const char *const *list, struct bytes name)
 // Says when something happens, how long it is kept or where it lies, not what it is.
 static bool is_timing(struct bytes name)
 {
-    static const char *const names[] = {"idle_ms", "ahead_ms", "from",  "ttl_ms", "ttl",
-                                        "history", "sqlite",   "after", NULL};
+    static const char *const names[] = {"idle_ms", "ahead_ms", "from",  "ttl_ms",
+                                        "ttl",     "sqlite",   "after", NULL};
 
     return in_list(names, name);
 }

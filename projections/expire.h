@@ -13,6 +13,8 @@ void expire_load(struct jobfile *jf);
 void expire_unload(struct jobfile *jf);
 // For the hook: the row that sqlite is about to insert, update or delete.
 void expire_note(struct jobfile *jf, struct sqlite3 *h, int op, int table);
+// A version of a row of the table has got this end.
+void expire_version(struct jobfile *jf, int table, int64_t end);
 void expire_forget(struct jobfile *jf); // the step was taken back
 
 int expire_due(struct tables *tables, int64_t w, int64_t *at, struct err *e);

@@ -10,7 +10,30 @@
 
 #include "projections/changes.h"
 #include "projections/expire.h"
+#include "projections/history.h"
 #include "runtime/base/heap.h"
+
+struct value hook_value(sqlite3_value *v, struct arena *a)
+{
+    struct bytes s;
+
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER:
+        return value_int(sqlite3_value_int64(v));
+    case SQLITE_FLOAT:
+        return value_float(sqlite3_value_double(v));
+    case SQLITE_TEXT:
+        s.p = (const uint8_t *)sqlite3_value_text(v);
+        s.n = (size_t)sqlite3_value_bytes(v);
+        return value_text(arena_copy(a, s));
+    case SQLITE_BLOB:
+        s.p = sqlite3_value_blob(v);
+        s.n = (size_t)sqlite3_value_bytes(v);
+        return (struct value){.type = VALUE_BYTES, .s = arena_copy(a, s)};
+    default:
+        return VALUE_OF_NULL;
+    }
+}
 
 static void before_update(void *arg, sqlite3 *h, int op, const char *db, const char *name,
                           sqlite3_int64 from, sqlite3_int64 to)
@@ -25,6 +48,8 @@ static void before_update(void *arg, sqlite3 *h, int op, const char *db, const c
             continue;
         if (jf->watched[i] & HOOK_EXPIRY)
             expire_note(jf, h, op, i);
+        if (jf->watched[i] & HOOK_HISTORY)
+            history_note(jf, h, op, i);
         if (jf->watched[i] & HOOK_CHANGES)
             changes_note(jf, h, op, i);
         return;

@@ -11,9 +11,15 @@
 enum hook_reader {
     HOOK_CHANGES = 1, // changes.c
     HOOK_EXPIRY = 2,  // expire.c
+    HOOK_HISTORY = 4, // history.c
 };
 
 void hook_watch(struct jobfile *jf, int table, enum hook_reader reader);
 void hook_unload(struct jobfile *jf);
+
+struct sqlite3_value;
+
+// What SQLite holds, as it is stored; texts and blobs in the arena.
+struct value hook_value(struct sqlite3_value *v, struct arena *a);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "projections/changes.h"
 #include "projections/expire.h"
+#include "projections/history.h"
 #include "projections/hook.h"
 #include "projections/jobfile_internal.h"
 #include "projections/readahead.h"
@@ -178,6 +179,8 @@ static int create(struct jobfile *jf, struct err *e)
         rc = put_identity(jf, e);
     for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++)
         rc = db_exec(jf->db, jf->ddl.tables[i].create, e);
+    if (rc == 0)
+        rc = history_create(jf, e);
     if (rc == 0)
         rc = upgrade_make_views(jf, e);
     if (rc == 0)
@@ -407,6 +410,8 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     if (rc == 0)
         rc = load(jf, e);
     if (rc == 0)
+        rc = history_load(jf, e);
+    if (rc == 0)
         expire_load(jf);
     return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;
 }
@@ -479,6 +484,7 @@ void jobfile_close(struct store *s)
     readahead_unload(jf);
     rows_unload(jf);
     expire_unload(jf);
+    history_unload(jf);
     changes_unload(jf);
     hook_unload(jf);
     states_unload(jf);

@@ -139,6 +139,7 @@ struct jobfile {
     uint8_t *watched;             // hook.c: by table, what wants to know of its rows; NULL: nobody
     struct changes *changes;      // changes.c; NULL: nothing is watched
     struct expiry *expiry;        // expire.c; NULL: no table keeps time
+    struct history *history;      // history.c; NULL: no table has one
     struct opstates *states_open; // state.c
     struct readahead *ahead;      // readahead.c; NULL: not needed so far
 };

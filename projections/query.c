@@ -43,9 +43,8 @@ bool query_may(void *ctx, const struct db_access *a)
         return false;
     if (strncmp(a->table, "_leat_", 6) == 0)
         return true;
-    for (int i = 0; i < d->n_tables; i++)
-        if (strcasecmp(d->tables[i].name, a->table) == 0)
-            return true;
+    if (ddl_readable(d, a->table) != NULL)
+        return true;
     for (int i = 0; i < d->n_views; i++)
         if (strcasecmp(d->views[i].name, a->table) == 0)
             return true;

@@ -21,6 +21,7 @@
 
 #include "projections/changes.h"
 #include "projections/expire.h"
+#include "projections/history.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
@@ -470,8 +471,11 @@ int rows_run(struct table_action *a, const struct value *key, const struct value
     if (rc == 0)
         rc = run_variant(a, v, key, cells, changed != NULL ? changed : &ignored, e);
     if (rc == 0)
+        rc = history_write(a->jf, e);
+    if (rc == 0)
         return 0;
     changes_undo(a->jf, mark);
+    history_forget(a->jf);
     rc = jf_error(a->jf, rc, e);
     if (rc == LEAT_EMISSING && db_in_transaction(a->jf->db))
         rows_explain_missing(a->jf, a->t, a->cells, a->n_cells, cells, e);
@@ -501,8 +505,8 @@ static int get_prepare(struct jobfile *jf, const struct jobtable *t, struct db_s
     return rc;
 }
 
-static int read_object(struct db_stmt *s, const struct jobtable *t, struct arena *a,
-                       struct value *row, struct err *e)
+int rows_read(struct db_stmt *s, const struct jobtable *t, struct arena *a, struct value *row,
+              struct err *e)
 {
     struct value_object *o = arena_alloc(a, sizeof *o);
     size_t n = (size_t)t->n_columns;
@@ -542,7 +546,7 @@ int rows_get(struct tables *tables, int table, const struct value *key, int n_ke
     if (rc == 0)
         rc = db_next(*s, e);
     if (rc == 1)
-        rc = read_object(*s, t, a, row, e);
+        rc = rows_read(*s, t, a, row, e);
     if (*s != NULL)
         db_reset(*s);
     return rc < 0 ? err_wrap(e, jf_error(jf, rc, e), "table %s", t->name) : 0;
@@ -595,6 +599,7 @@ const struct tables_ops jobfile_tables_ops = {
     .prepare = rows_prepare,
     .run = rows_run,
     .get = rows_get,
+    .get_at = history_get_at,
     .sql = rows_sql,
     .columns = rows_columns,
     .primary_key = rows_primary_key,

@@ -26,6 +26,10 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
 // Frees what is prepared for ctx.db:sql. The map is as after its init.
 void rows_forget_statements(struct rows *rows);
 
+// The columns of the table from a statement that selects them first.
+int rows_read(struct db_stmt *s, const struct jobtable *t, struct arena *a, struct value *row,
+              struct err *e) LEAT_CHECKED;
+
 // SQLite does not say which foreign key failed: looks for it and names it, with the value.
 void rows_explain_missing(struct jobfile *jf, const struct jobtable *t,
                           const struct column *const *columns, int n, const struct value *cells,

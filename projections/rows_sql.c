@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "projections/changes.h"
+#include "projections/history.h"
 #include "projections/rows.h"
 #include "projections/sql_text.h"
 #include "runtime/base/limits.h"
@@ -134,7 +135,7 @@ static int bind_params(struct db_stmt *s, const struct value *params, struct are
 const struct column *rows_origin(const struct ddl *d, struct db_stmt *s, int i)
 {
     const char *table = db_column_table(s, i);
-    const struct jobtable *t = table != NULL ? find_table(d, table) : NULL;
+    const struct jobtable *t = table != NULL ? ddl_readable(d, table) : NULL;
 
     return t != NULL ? jobtable_column(t, bytes_str(db_column_origin(s, i))) : NULL;
 }
@@ -217,6 +218,8 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
         return err_wrap(e, rc, "in sql");
     db_set_deadline(jf->db, clock_mono_ns(clock_system()) + LUA_TIME_MS_MAX * INT64_C(1000000));
     rc = read_rows(jf, s, a, rows, e);
+    if (rc >= 0 && !reads)
+        rc = history_write(jf, e);
     db_set_deadline(jf->db, 0);
     if (rc == LEAT_ETIMEDOUT) // an interrupted write has ended the step's transaction
         rc = err_set(e, reads ? LEAT_EBUDGET : LEAT_EOVERRUN,
@@ -224,6 +227,7 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
     if (rc >= 0)
         return 0;
     changes_undo(jf, mark);
+    history_forget(jf);
     return err_wrap(e, jf_error(jf, rc, e), "in sql");
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "projections/history.h"
 #include "projections/sql_text.h"
 #include "projections/state_rows.h"
 #include "runtime/base/endian.h"
@@ -371,6 +372,8 @@ static int state_del(struct state *st, const struct state_key *k, struct err *e)
         rc = bind_key(st, st->del, 1, k, e);
     if (rc == 0)
         rc = db_run(st->del, e);
+    if (rc == 0 && st->fused != NULL) // rows that reference it may go with it
+        rc = history_write(st->jf, e);
     return fail(st, rc, e);
 }
 

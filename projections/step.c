@@ -15,6 +15,7 @@
 
 #include "projections/changes.h"
 #include "projections/expire.h"
+#include "projections/history.h"
 #include "runtime/base/failpoint.h"
 #include "runtime/base/limits.h"
 
@@ -62,6 +63,7 @@ static void forget_step(struct jobfile *jf)
     jf->n_saves = 0;
     jf->n_added = 0;
     changes_forget(jf);
+    history_forget(jf);
 }
 
 static void step_abort(struct store *s)

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "projections/jobfile_internal.h"
+#include "projections/history.h"
 #include "projections/sql_text.h"
 #include "runtime/base/heap.h"
 
@@ -89,6 +89,8 @@ int upgrade_record(struct jobfile *jf, struct err *e)
         rc = put_statement(jf, &jf->ddl.tables[i], e);
         if (rc == 0)
             rc = put_columns(jf, &jf->ddl.tables[i], e);
+        if (rc == 0 && jf->ddl.tables[i].history != NULL)
+            rc = put_columns(jf, jf->ddl.tables[i].history, e);
     }
     return rc;
 }
@@ -355,6 +357,8 @@ int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct er
         rc = drop_old(jf, "index", e);
     if (rc == 0)
         rc = apply_tables(jf, &was, &is, e);
+    if (rc == 0)
+        rc = history_upgrade(jf, &was, e);
     if (rc == 0)
         rc = upgrade_make_views(jf, e);
     if (rc == 0)

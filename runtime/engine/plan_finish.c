@@ -159,6 +159,11 @@ static int check_join(const struct plan *p, const struct plan_node *n, struct er
                    : plan_refuse(p, n->line, e, "in join: within ends before it starts");
     if (j->table < 0 || j->table >= p->n_tables)
         return plan_refuse(p, n->line, e, "in join: unknown table");
+    if (j->with == JOIN_AS_OF && p->tables[j->table].history == NULL)
+        return plan_refuse(p, n->line, e,
+                           "in join: at asks for rows as they were, and table %s keeps none of "
+                           "them: table \"%s\" [[...]] { history = \"30d\" }",
+                           p->tables[j->table].name, p->tables[j->table].name);
     if (j->kind == JOIN_OUTER)
         return plan_refuse(p, n->line, e, "in join: with a table, kind is \"inner\" or \"left\"");
     if (j->n_on == 0)

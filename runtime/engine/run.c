@@ -434,6 +434,8 @@ int run_pass(struct run *r, int source, int64_t w, struct err *e)
 
     ASSERT(w >= s->watermark);
     s->watermark = w;
+    if (r->expires)
+        r->store->tables->watermark = run_time(r, NULL);
     if (!r->closes)
         return 0;
     r->guilty = NULL;
@@ -473,6 +475,8 @@ int run_catch_up(struct run *r, struct err *e)
 
 void run_place_watermarks(struct run *r)
 {
+    if (r->expires)
+        r->store->tables->watermark = run_time(r, NULL);
     for (int i = 0; i < r->plan->n_nodes; i++)
         if (r->plan->nodes[i].n_inputs > 0)
             r->ops[i]->watermark = min_of_inputs(r, i);

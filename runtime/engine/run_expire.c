@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows that go by time. Time, for the tables of a job, is the smallest watermark of its sources:
-// whoever reads a table may still have to look at rows of that time.
+// Rows that go by time: those past their table's ttl, and versions past its history. Time, for the
+// tables of a job, is the smallest watermark of its sources: whoever reads a table may still have
+// to look at rows of that time.
 //
 // On its way from where it stood to where it shall stand a watermark stops at each moment at which
 // rows are due: the operators close what is due by then, then the rows go, and only then does time
@@ -24,7 +25,8 @@ bool run_expires(const struct run *r)
     const struct plan *p = r->plan;
 
     for (int i = 0; i < p->n_tables; i++)
-        if (p->tables[i].ttl != NULL && r->store->tables->ops->due != NULL)
+        if ((p->tables[i].ttl != NULL || p->tables[i].history != NULL) &&
+            r->store->tables->ops->due != NULL)
             return true;
     return false;
 }

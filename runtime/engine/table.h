@@ -91,7 +91,9 @@ struct table_shape {
 
 struct tables {
     const struct tables_ops *ops;
-    int64_t time; // event time of what is going on: set by the engine before each record
+    // Set by the engine, for jobs whose tables keep time: the event time of what is going on, and
+    // the smallest watermark of the sources.
+    int64_t time, watermark;
     void *attachment; // of the job's script: its prepared actions. NULL in fresh tables; not owned
 };
 

@@ -520,6 +520,7 @@ static void read_table(struct reading *r, int t, struct plan_table *table)
     table->line = (int)get_int(r, t, "line", 0);
     table->without_rowid = get_bool(r, t, "without_rowid");
     table->ttl = get_text(r, t, "ttl");
+    table->history = get_text(r, t, "history");
     table->aggregate = -1;
     n = open_list(r, t, "indexes");
     table->indexes = zeroed(r, n, sizeof(*table->indexes));

@@ -138,7 +138,7 @@ stored = handle_kind("a table", {
   end,
 }, {})
 
-local table_options = { index = "table", ttl = "string", history = "later",
+local table_options = { index = "table", ttl = "string", history = "any",
     without_rowid = "boolean" }
 
 local table_meta = { __metatable = false }
@@ -168,6 +168,10 @@ stored.__call = function(h, o)
   local t = d.declared
   options(t.line, "table", o, table_options)
   t.without_rowid, t.ttl = o.without_rowid, o.ttl
+  if o.history ~= nil then
+    local ms = duration(t.line, "table", o.history)
+    t.history = type(o.history) == "number" and ms .. "ms" or o.history
+  end
   for i, sql in ipairs(o.index or {}) do
     t.indexes[i] = { sql = text(t.line, "index", "each index", sql), line = t.line }
   end

@@ -34,7 +34,7 @@ struct trial {
     const char *path; // of the job file; NULL: in memory
     int faults;       // that fired
     int n_published; // topics in `topics`
-    const char *topics[10];
+    const char *topics[12];
     struct err e;
 };
 
@@ -119,6 +119,26 @@ static void above(struct trial *t, struct random *r, int agg)
     (void)to(t, n, OUT_LATE, "upper_late");
 }
 
+// The record with the row that was there some time before.
+static void as_of(struct trial *t, int from)
+{
+    struct plan *p = t->plan;
+    int n = plan_build_select(p, from, (const char *const[]){"k", "k", "x", "x", "t", "t", NULL});
+    struct plan_join *j;
+
+    n = plan_build_where(p, n, "x >= 0");
+    p->nodes[n].kind = NODE_JOIN;
+    j = &p->nodes[n].join;
+    *j = (struct plan_join){.with = JOIN_AS_OF, .kind = JOIN_LEFT, .as = BYTES_LIT("was"),
+                            .name = "aged", .table = plan_table_find(p, "aged"), .wait_ms = -1};
+    j->n_on = 2;
+    j->on = arena_zalloc(&p->arena, 2 * sizeof *j->on);
+    j->on[0] = (struct plan_field){BYTES_LIT("k"), plan_build_expr(p, "k")};
+    j->on[1] = (struct plan_field){BYTES_LIT("s"), plan_build_expr(p, "x % 7")};
+    j->at = plan_build_expr(p, "t - 900");
+    (void)to(t, n, OUT_MAIN, "then");
+}
+
 // Rows that go by time, others that go with them, and what is told of both.
 static void aged(struct trial *t, struct random *r, int source)
 {
@@ -129,6 +149,10 @@ static void aged(struct trial *t, struct random *r, int source)
 
     plan_build_table(p, "aged", "k text, s integer, x integer, t time, primary key (k, s)");
     p->tables[p->n_tables - 1].ttl = ttls[random_below(r, 4)];
+    if (random_below(r, 2) == 0)
+        p->tables[p->n_tables - 1].history = random_below(r, 4) == 0 ? "3s" : "30s";
+    if (p->tables[p->n_tables - 1].history != NULL)
+        as_of(t, source);
     plan_build_table(p, "notes", "k text, s integer, x integer, primary key (x, k), foreign key"
                                  " (k, s) references aged on delete cascade");
     from = plan_build_set(p, from, "s", "x % 7");
@@ -306,6 +330,9 @@ static void dump(struct trial *t, struct buf *out)
 
         snprintf(sql, sizeof sql, "select * from %s", t->plan->tables[i].name);
         dump_rows(t, sql, out);
+        snprintf(sql, sizeof sql, "select * from %s__history", t->plan->tables[i].name);
+        if (t->plan->tables[i].history != NULL)
+            dump_rows(t, sql, out);
     }
     dump_rows(t, "select entry, hex(key), state, class, message, topic, partition, offset, time"
                  " from _leat_parked order by id", out);

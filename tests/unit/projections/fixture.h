@@ -43,10 +43,10 @@ int commit_to(struct fixture *fx, int64_t next);
 struct uuid topic_id(uint8_t n);
 int add_out(struct fixture *fx, uint8_t topic, int32_t partition, int64_t batch, const char *value);
 
-extern const struct CMUnitTest ddl_tests[], jobfile_tests[], query_tests[],
+extern const struct CMUnitTest ddl_tests[], history_tests[], jobfile_tests[], query_tests[],
     retention_tests[], rows_tests[], state_tests[];
-extern const size_t n_ddl_tests, n_jobfile_tests, n_query_tests, n_retention_tests, n_rows_tests,
-    n_state_tests;
+extern const size_t n_ddl_tests, n_history_tests, n_jobfile_tests, n_query_tests, n_retention_tests,
+    n_rows_tests, n_state_tests;
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 

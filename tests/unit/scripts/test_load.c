@@ -124,8 +124,14 @@ static const struct refused refusals[] = {
     {JOB "from 'a' :into 'orders'", "jobs/t.lua:2: unknown table 'orders'"},
     {JOB "local o = table 'orders' [[id text primary key]]\nfrom 'a' :into 'ordres'",
      "jobs/t.lua:3: unknown table 'ordres' (did you mean 'orders'?)"},
-    {JOB "local o = table 'o' [[id text primary key]] { history = '1d' }",
-     "jobs/t.lua:2: option 'history' of table is not supported by this version"},
+    {JOB "local s = from 'a' { on_gap = 'stop' }",
+     "jobs/t.lua:2: option 'on_gap' of from is not supported by this version"},
+    {JOB "local o = table 'o' [[id text primary key]] { history = 'long' }",
+     "jobs/t.lua:2: in table: 'long' is not a duration; write \"1h30m\", \"500ms\", \"7d\""},
+    {JOB "local o = table 'o' [[id text primary key]]\n"
+         "from 'a' :join(o, { on = 'o', as = 'o', at = '$time' }) :to 'b'",
+     "jobs/t.lua:3: in join: at asks for rows as they were, and table o keeps none of them: "
+     "table \"o\" [[...]] { history = \"30d\" }"},
     {JOB "local o = table 'o'", "jobs/t.lua:2: table \"o\" has no columns: ..."},
     {JOB "local o = table 'o' [[id text primary key]]\no:put { id = 'x' }\nfrom 'a' :to 'b'",
      "jobs/t.lua:3: o:put is an action: it belongs into a :match"},
