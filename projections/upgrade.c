@@ -18,7 +18,9 @@
 #include <string.h>
 
 #include "projections/history.h"
+#include "projections/jobfile_internal.h"
 #include "projections/sql_text.h"
+#include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 
 static int run_with(struct jobfile *jf, const char *sql, const char *const *texts, struct err *e)
@@ -181,10 +183,10 @@ static int drop_tables(struct jobfile *jf, const struct outline *was, const stru
     return rc;
 }
 
-static int apply_tables(struct jobfile *jf, const struct outline *was, const struct outline *is,
-                        struct err *e)
+static int make_tables(struct jobfile *jf, const struct outline *was, const struct outline *is,
+                       struct err *e)
 {
-    int rc = drop_tables(jf, was, is, e);
+    int rc = 0;
 
     for (int i = 0; i < jf->ddl.n_tables && rc == 0; i++) {
         const struct jobtable *t = &jf->ddl.tables[i];
@@ -334,38 +336,88 @@ int upgrade_allowed(const struct plan *p, const struct differences *d,
     return 0;
 }
 
+// What is done, one behind the other.
+struct upgrading {
+    struct jobfile *jf;
+    struct outline was, is;
+    struct differences differences;
+};
+
+static int stage_old_views(struct upgrading *u, struct err *e)
+{
+    int rc = drop_old(u->jf, "view", e);
+
+    return rc == 0 ? drop_old(u->jf, "index", e) : rc;
+}
+
+static int stage_drop_tables(struct upgrading *u, struct err *e)
+{
+    return drop_tables(u->jf, &u->was, &u->is, e);
+}
+
+static int stage_tables(struct upgrading *u, struct err *e)
+{
+    return make_tables(u->jf, &u->was, &u->is, e);
+}
+
+static int stage_history(struct upgrading *u, struct err *e)
+{
+    return history_upgrade(u->jf, &u->was, e);
+}
+
+static int stage_views(struct upgrading *u, struct err *e)
+{
+    return upgrade_make_views(u->jf, e);
+}
+
+static int stage_operators(struct upgrading *u, struct err *e)
+{
+    int rc = apply_shapes(u->jf, &u->was, &u->is, e);
+
+    if (rc == 0 && first_of(&u->differences, UPGRADE_REMOVED, false) != NULL)
+        rc = jf_meta_put_int(u->jf, "unused_state", 1, e);
+    return rc;
+}
+
+static int stage_record(struct upgrading *u, struct err *e)
+{
+    int rc = 0;
+
+    for (int i = 0; i < u->differences.n && rc == 0; i++)
+        rc = put_difference(u->jf, &u->differences.items[i], e);
+    return rc == 0 ? upgrade_record(u->jf, e) : rc;
+}
+
+static int take_up(struct upgrading *u, struct err *e)
+{
+    static int (*const stages[])(struct upgrading *u, struct err *e) = {
+        stage_old_views, stage_drop_tables, stage_tables, stage_history,
+        stage_views,     stage_operators,   stage_record};
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(stages) && rc == 0; i++) {
+        rc = stages[i](u, e);
+        if (rc == 0 && failpoint("upgrade_stage") < 0)
+            rc = err_set(e, LEAT_EIO, "failpoint upgrade_stage");
+    }
+    return rc;
+}
+
 int upgrade_apply(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
 {
-    struct outline was, is;
-    struct differences d;
+    struct upgrading u = {.jf = jf};
     bool unused = false;
-    int rc = outline_of_file(jf->db, &jf->arena, &was, e);
+    int rc = outline_of_file(jf->db, &jf->arena, &u.was, e);
 
     if (rc == 0)
-        rc = outline_of_plan(jf->plan, &jf->ddl, &jf->arena, &is, e);
+        rc = outline_of_plan(jf->plan, &jf->ddl, &jf->arena, &u.is, e);
     if (rc == 0)
         rc = file_is_unused(jf->db, &unused, e);
     if (rc < 0)
         return rc;
-    differences_find(&was, &is, &jf->arena, &d);
-    if (unused && d.class > UPGRADE_FROM_NOW)
+    differences_find(&u.was, &u.is, &jf->arena, &u.differences);
+    if (unused && u.differences.class > UPGRADE_FROM_NOW)
         return UPGRADE_ANEW;
-    rc = upgrade_allowed(jf->plan, &d, o, e);
-    if (rc == 0)
-        rc = drop_old(jf, "view", e);
-    if (rc == 0)
-        rc = drop_old(jf, "index", e);
-    if (rc == 0)
-        rc = apply_tables(jf, &was, &is, e);
-    if (rc == 0)
-        rc = history_upgrade(jf, &was, e);
-    if (rc == 0)
-        rc = upgrade_make_views(jf, e);
-    if (rc == 0)
-        rc = apply_shapes(jf, &was, &is, e);
-    if (rc == 0 && first_of(&d, UPGRADE_REMOVED, false) != NULL)
-        rc = jf_meta_put_int(jf, "unused_state", 1, e);
-    for (int i = 0; i < d.n && rc == 0; i++)
-        rc = put_difference(jf, &d.items[i], e);
-    return rc == 0 ? upgrade_record(jf, e) : rc;
+    rc = upgrade_allowed(jf->plan, &u.differences, o, e);
+    return rc == 0 ? take_up(&u, e) : rc;
 }
