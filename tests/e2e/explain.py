@@ -20,10 +20,10 @@ READINGS = ROOT / "examples/weather/readings.csv"
 
 
 def jobs():
-    """Jobs of the repository, by the name of their tree."""
-    found = [*(ROOT / "examples").glob("*/job.lua"), *(ROOT / "tests/jobs").glob("*.lua")]
-    return {"_".join(p.relative_to(ROOT).with_suffix("").parts): p
-            for p in sorted(found) if p.stem != "hostile"}
+    """The examples, and jobs with every kind of stream, by the name of their tree."""
+    found = [*sorted((ROOT / "examples").glob("*/job.lua")),
+             *(ROOT / f"tests/jobs/{name}.lua" for name in ("changes", "dedupe", "streams"))]
+    return {"_".join(p.relative_to(ROOT).with_suffix("").parts): p for p in found}
 
 
 def tree(path):
