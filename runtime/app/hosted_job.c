@@ -7,6 +7,7 @@
 
 #include "operators/operators.h"
 #include "projections/jobfile.h"
+#include "runtime/app/decisions.h"
 #include "runtime/app/job_versions.h"
 #include "runtime/app/rehearsal.h"
 #include "runtime/base/datetime.h"
@@ -54,6 +55,39 @@ static bool wait_commit(struct http_job *h, int64_t ms)
     return of_http(h)->opened && worker_wait_commit(&of_http(h)->worker, ms);
 }
 
+struct deciding {
+    const struct decision *decisions;
+    size_t n;
+};
+
+static int decide_here(struct job *j, void *arg, struct err *e)
+{
+    const struct deciding *d = arg;
+
+    return job_decide(j, d->decisions, d->n, clock_wall_ms(clock_system()), e);
+}
+
+static void decide(struct http_job *h, struct bytes body, struct http_answer *out)
+{
+    struct deciding d = {0};
+    struct decision *decisions = NULL;
+    struct err e = {0};
+    struct arena a;
+    int rc;
+
+    arena_init(&a);
+    rc = decisions_read(body, &a, &decisions, &d.n, &e);
+    d.decisions = decisions;
+    if (rc == 0)
+        rc = worker_ask(&of_http(h)->worker, decide_here, &d, &e);
+    if (rc == 0)
+        buf_printf(&out->body, "{\"decided\":%zu}\n", d.n);
+    else
+        http_answer_error(out, rc == LEAT_ENOTFOUND ? 404 : rc == LEAT_ECLOSED ? 503 : 400, "%s",
+                          e.text);
+    arena_deinit(&a);
+}
+
 // --- life ---
 
 struct hosted_job *hosted_job_new(const char *file)
@@ -72,6 +106,7 @@ static void set_up_http(struct hosted_job *j)
                                 .n_queries = j->plan->n_queries,
                                 .borrow = reader_borrow,
                                 .give_back = reader_give_back,
+                                .decide = decide,
                                 .wait_commit = wait_commit};
 }
 

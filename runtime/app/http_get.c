@@ -56,16 +56,22 @@ static int connect_to(const char *authority, int64_t ms, int *out, struct err *e
     return rc;
 }
 
-static int exchange(int fd, const char *authority, const char *path, struct buf *reply,
+static int send_all(int fd, struct bytes b)
+{
+    while (b.n > 0) {
+        ssize_t n = send(fd, b.p, b.n, MSG_NOSIGNAL);
+        if (n <= 0)
+            return -1;
+        b = bytes_of(b.p + n, b.n - (size_t)n);
+    }
+    return 0;
+}
+
+static int exchange(int fd, const char *authority, struct bytes request, struct buf *reply,
                     struct err *e)
 {
-    struct buf request = BUF_EMPTY;
-    ssize_t n;
+    ssize_t n = send_all(fd, request) == 0 ? 1 : -1;
 
-    buf_printf(&request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
-               authority);
-    n = send(fd, request.p, request.n, MSG_NOSIGNAL);
-    buf_deinit(&request);
     while (n > 0) {
         buf_reserve(reply, 65536);
         n = recv(fd, reply->p + reply->n, 65536, 0);
@@ -77,26 +83,56 @@ static int exchange(int fd, const char *authority, const char *path, struct buf 
     return 0;
 }
 
-int http_get(const char *authority, const char *path, int64_t ms, int *status, struct buf *body,
-             struct err *e)
+static int ask(const struct http_ask *ask, struct bytes request, int *status, struct buf *body,
+               struct err *e)
 {
     struct buf reply = BUF_EMPTY;
     const char *end;
-    int fd, rc = connect_to(authority, ms, &fd, e);
+    int fd, rc = connect_to(ask->authority, ask->ms, &fd, e);
 
     if (rc != 0)
         return rc;
-    rc = exchange(fd, authority, path, &reply, e);
+    rc = exchange(fd, ask->authority, request, &reply, e);
     close(fd);
     if (rc == 0) {
         end = strstr(buf_cstr(&reply), "\r\n\r\n");
         if (reply.n < 12 || memcmp(reply.p, "HTTP/1.", 7) != 0 || end == NULL)
-            rc = err_set(e, LEAT_EPROTO, "http://%s does not speak HTTP", authority);
+            rc = err_set(e, LEAT_EPROTO, "http://%s does not speak HTTP", ask->authority);
         else
             *status = (int)strtol((const char *)reply.p + 9, NULL, 10);
     }
     if (rc == 0)
         buf_append_str(body, end + 4);
     buf_deinit(&reply);
+    return rc;
+}
+
+int http_get(const char *authority, const char *path, int64_t ms, int *status, struct buf *body,
+             struct err *e)
+{
+    struct http_ask how = {.authority = authority, .path = path, .ms = ms};
+    struct buf request = BUF_EMPTY;
+    int rc;
+
+    buf_printf(&request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+               authority);
+    rc = ask(&how, buf_bytes(&request), status, body, e);
+    buf_deinit(&request);
+    return rc;
+}
+
+int http_post(const struct http_ask *how, struct bytes json, int *status, struct buf *body,
+              struct err *e)
+{
+    struct buf request = BUF_EMPTY;
+    int rc;
+
+    buf_printf(&request,
+               "POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
+               "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+               how->path, how->authority, how->token, json.n);
+    buf_append_bytes(&request, json);
+    rc = ask(how, buf_bytes(&request), status, body, e);
+    buf_deinit(&request);
     return rc;
 }

@@ -8,7 +8,8 @@
 const struct command *const commands[] = {
     &command_init,    &command_run,     &command_serve,   &command_test,   &command_check,
     &command_explain, &command_plan,    &command_produce, &command_consume,
-    &command_topics,  &command_query,   &command_status,  &command_outbox,  NULL,
+    &command_topics,  &command_query,   &command_status,  &command_outbox,  &command_dlq,
+    NULL,
 };
 
 int main(int argc, char **argv)

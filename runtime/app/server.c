@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "runtime/app/admin.h"
 #include "runtime/app/metrics.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/number.h"
@@ -18,6 +19,8 @@ struct server {
     size_t n_jobs;
     _Atomic int http_port; // HTTP's own threads ask for it, as soon as they are there; 0: not yet
     int64_t started_ms;
+    char token[ADMIN_TOKEN_SIZE];
+    bool admin; // admin.json is ours
 };
 
 // --- start, step by step ---
@@ -208,6 +211,7 @@ static int open_http(struct server *s, struct err *e)
                             .port = s->config.http_port,
                             .hosts = s->config.http_hosts,
                             .n_hosts = s->config.n_http_hosts,
+                            .token = s->token,
                             .status = on_status,
                             .metrics = on_metrics,
                             .healthy = on_healthy,
@@ -220,6 +224,17 @@ static int open_http(struct server *s, struct err *e)
     for (size_t i = 0; i < s->n_jobs; i++)
         add_routes(s, s->jobs[i]);
     return 0;
+}
+
+static int write_admin(struct server *s, struct err *e)
+{
+    char *http = heap_printf("%s:%d", s->config.http_host, server_http_port(s));
+    struct admin admin = {.http = http, .token = s->token};
+    int rc = admin_write(s->config.data_dir, &admin, e);
+
+    s->admin = rc == 0;
+    heap_free(http);
+    return rc;
 }
 
 // Written beside and renamed, so that who waits for it reads it whole.
@@ -251,6 +266,7 @@ int server_start(struct server **out, const struct server_config *c, struct err 
     int rc = 0;
 
     s->config = *c;
+    admin_make_token(s->token);
     pthread_rwlock_init(&s->lock, NULL);
     s->started_ms = clock_mono_ms(clock_system());
     for (size_t i = 0; i < ARRAY_LEN(steps) && rc == 0; i++)
@@ -261,6 +277,8 @@ int server_start(struct server **out, const struct server_config *c, struct err 
         rc = start_jobs(s, e);
     if (rc == 0)
         rc = open_http(s, e);
+    if (rc == 0)
+        rc = write_admin(s, e);
     if (rc == 0)
         rc = write_ready_file(s, e);
     if (rc != 0) {
@@ -275,6 +293,8 @@ void server_stop(struct server *s)
 {
     if (s == NULL)
         return;
+    if (s->admin)
+        admin_remove(s->config.data_dir);
     for (size_t i = 0; i < s->n_jobs; i++)
         if (s->jobs[i]->routed)
             http_remove_job(s->http, &s->jobs[i]->http);

@@ -52,23 +52,93 @@ static void worker_told(struct worker *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+// How long to sleep. A job that has stopped is turned as often as it is woken: it says that it has
+// stopped, until somebody has helped it.
+static int64_t worker_turn(struct worker *w)
+{
+    struct job_turn turn;
+    struct err e = {0};
+
+    if (job_turn(w->job, clock_wall_ms(w->config.clock), &turn, &e) != 0) {
+        if (!w->said)
+            trace(TRACE_ERROR, w->config.plan->job, "the job stopped: %s", e.text);
+        w->said = true;
+        return JOB_WAIT_MS_MAX;
+    }
+    w->said = false;
+    if (turn.worked)
+        worker_told(w);
+    return turn.worked ? 0 : turn.wait_ms;
+}
+
+// --- questions of other threads ---
+
+struct worker_question {
+    int (*f)(struct job *j, void *arg, struct err *e);
+    void *arg;
+    struct err *e;
+    int rc;
+    bool done;
+};
+
+static bool worker_answer(struct worker *w)
+{
+    struct worker_question *q;
+
+    pthread_mutex_lock(&w->lock);
+    q = w->question;
+    pthread_mutex_unlock(&w->lock);
+    if (q == NULL)
+        return false;
+    q->rc = q->f(w->job, q->arg, q->e); // who asks waits, and so does the next
+    pthread_mutex_lock(&w->lock);
+    w->question = NULL;
+    q->done = true;
+    pthread_cond_broadcast(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+    return true;
+}
+
+static void worker_ended(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->ended = true;
+    pthread_cond_broadcast(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int worker_ask(struct worker *w, int (*f)(struct job *j, void *arg, struct err *e), void *arg,
+               struct err *e)
+{
+    struct worker_question q = {.f = f, .arg = arg, .e = e};
+
+    pthread_mutex_lock(&w->lock);
+    while (w->question != NULL && !w->ended)
+        pthread_cond_wait(&w->answered, &w->lock);
+    if (!w->ended) {
+        w->question = &q;
+        w->woken = true;
+        pthread_cond_signal(&w->wake);
+    }
+    while (!q.done && !w->ended)
+        pthread_cond_wait(&w->answered, &w->lock);
+    if (w->question == &q)
+        w->question = NULL;
+    pthread_mutex_unlock(&w->lock);
+    return q.done ? q.rc : err_set(e, LEAT_ECLOSED, "the job is being ended");
+}
+
 static void *worker_run(void *arg)
 {
     struct worker *w = arg;
-    struct job_turn turn;
-    struct err e = {0};
     int64_t wait_ms;
 
     do {
-        int rc = job_turn(w->job, clock_wall_ms(w->config.clock), &turn, &e);
-        if (rc != 0) {
-            trace(TRACE_ERROR, w->config.plan->job, "the job stopped: %s", e.text);
-            break;
-        }
-        if (turn.worked)
-            worker_told(w);
-        wait_ms = turn.worked ? 0 : turn.wait_ms;
+        wait_ms = worker_turn(w);
+        if (worker_answer(w))
+            wait_ms = 0;
     } while (worker_sleep(w, wait_ms));
+    worker_ended(w);
     return NULL;
 }
 
@@ -81,6 +151,7 @@ static void worker_init(struct worker *w)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, &attr);
     pthread_cond_init(&w->committed, &attr);
+    pthread_cond_init(&w->answered, &attr);
     pthread_condattr_destroy(&attr);
     w->watch.moved = flushed;
 }
@@ -112,6 +183,8 @@ void worker_end(struct worker *w)
     pthread_mutex_unlock(&w->lock);
     if (w->started)
         pthread_join(w->thread, NULL);
+    else
+        worker_ended(w);
     w->started = false;
     if (w->flusher != NULL && w->job != NULL)
         flusher_unwatch(w->flusher, &w->watch);
@@ -123,6 +196,7 @@ void worker_free(struct worker *w)
 {
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->committed);
+    pthread_cond_destroy(&w->answered);
     pthread_mutex_destroy(&w->lock);
 }
 

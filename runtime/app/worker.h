@@ -4,8 +4,8 @@
 // moved or the turn's time is up. Everything else asks it through atomics and two conditions:
 // `wake` (there may be work) and `committed` (a step went in).
 //
-//   starting ──job_open──► running ──job_turn fails──► stopped        (status says why; the thread
-//   stays for worker_stop)
+//   starting ──job_open──► running ◄──job_turn fails──► stopped      (status says why; a decision
+//   of a person may make it go on)
 //                             └──worker_stop──► closing ──► joined
 #ifndef LEAT_APP_WORKER_H
 #define LEAT_APP_WORKER_H
@@ -24,6 +24,10 @@ struct worker {
     pthread_cond_t wake, committed;
     bool woken, stopping, started; // under lock
     int64_t commits;               // under lock: counts turns that worked
+    pthread_cond_t answered;
+    struct worker_question *question; // under lock: of another thread, waiting; NULL: none
+    bool ended;                       // under lock: nobody answers any more
+    bool said;                        // that the job has stopped
     struct job *job;
 };
 
@@ -35,6 +39,10 @@ int worker_start(struct worker *w, const struct job_config *c, struct flusher *f
 void worker_end(struct worker *w);
 // After worker_end, when nobody can ask any more.
 void worker_free(struct worker *w);
+// Any thread: has f run on the worker's, between turns, also when the job has stopped, and returns
+// what it returned. LEAT_ECLOSED: the worker has ended.
+int worker_ask(struct worker *w, int (*f)(struct job *j, void *arg, struct err *e), void *arg,
+               struct err *e) LEAT_CHECKED;
 // Any thread: returns after the next step, or after `ms`. False: it has ended.
 bool worker_wait_commit(struct worker *w, int64_t ms);
 

@@ -99,6 +99,7 @@
 // --- HTTP ---
 #define HTTP_CONN_MAX 256
 #define HTTP_REQUEST_MS_MAX 10000
+#define HTTP_BODY_BYTES_MAX (32 * 1024 * 1024) // of a request that changes something: 413
 #define QUERY_ROWS_MAX 1000
 #define QUERY_MS_MAX 1000
 #define QUERY_BYTES_MAX (16 * 1024 * 1024)

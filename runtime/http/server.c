@@ -8,6 +8,7 @@
 
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
+#include "runtime/http/change.h"
 #include "runtime/http/query_route.h"
 
 struct http_path {
@@ -26,6 +27,17 @@ struct http_server {
     pthread_rwlock_t lock; // read: a request is using a route; write: routes change
     struct http_path *paths;
     size_t n_paths;
+    struct http_job **jobs;
+    size_t n_jobs;
+    char *token;
+};
+
+// One request on its way in.
+struct request {
+    bool change;  // it wants to
+    bool refused; // `answer` says why; its body is thrown away
+    struct buf body;
+    struct http_answer answer;
 };
 
 // --- who may ask ---
@@ -145,34 +157,94 @@ static enum MHD_Result reply(struct MHD_Connection *c, struct http_answer *a)
     return ok;
 }
 
+// --- one request ---
+
+static void decide(struct http_server *s, const char *url, struct request *r)
+{
+    struct bytes name = change_parked_job(url);
+    struct http_job *job = NULL;
+
+    pthread_rwlock_rdlock(&s->lock);
+    for (size_t i = 0; i < s->n_jobs && job == NULL; i++)
+        if (bytes_eq_str(name, s->jobs[i]->name))
+            job = s->jobs[i];
+    if (job != NULL)
+        job->decide(job, buf_bytes(&r->body), &r->answer);
+    else
+        http_answer_error(&r->answer, 404, "no job %.*s runs here", BYTES_FMT(name));
+    pthread_rwlock_unlock(&s->lock);
+}
+
+static struct request *request_new(struct http_server *s, struct MHD_Connection *c,
+                                   const char *url, const char *method)
+{
+    struct request *r = heap_zalloc(sizeof *r);
+    bool get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+
+    r->answer = (struct http_answer){.status = 200, .type = "application/json"};
+    r->refused = true;
+    if (!host_allowed(s, MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host"))) {
+        http_answer_error(&r->answer, 421,
+                          "this server does not answer for that Host; allow it with --http-host");
+    } else if (get) {
+        r->refused = false;
+    } else if (strcmp(method, "POST") == 0 && !bytes_is_null(change_parked_job(url))) {
+        r->change = true;
+        r->refused = !change_allowed(c, s->token, &r->answer);
+    } else {
+        http_answer_error(&r->answer, 405, "only GET and HEAD are served");
+    }
+    return r;
+}
+
+static void request_body(struct request *r, const char *body, size_t n)
+{
+    if (!r->change || r->refused)
+        return; // nobody wants it
+    if (n > HTTP_BODY_BYTES_MAX - r->body.n) {
+        r->refused = true;
+        http_answer_error(&r->answer, 413, "the body is larger than %d bytes", HTTP_BODY_BYTES_MAX);
+        return;
+    }
+    buf_append(&r->body, body, n);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **state,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct request *r = *state;
+
+    (void)cls, (void)c, (void)how;
+    if (r == NULL)
+        return;
+    buf_deinit(&r->body);
+    http_answer_deinit(&r->answer);
+    heap_free(r);
+    *state = NULL;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *body,
                                   size_t *body_size, void **state)
 {
-    static int seen;
-    struct http_answer a = {.status = 200, .type = "application/json"};
-    enum MHD_Result ok;
+    struct http_server *s = cls;
+    struct request *r = *state;
 
     (void)version;
-    (void)body;
-    if (*state == NULL) { // headers are in; the body, if any, is not
-        *state = &seen;
+    if (r == NULL) { // headers are in; the body, if any, is not
+        *state = request_new(s, c, url, method);
         return MHD_YES;
     }
-    if (*body_size > 0) { // discard: no route takes one
+    if (*body_size > 0) {
+        request_body(r, body, *body_size);
         *body_size = 0;
         return MHD_YES;
     }
-    if (!host_allowed(cls, MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host")))
-        http_answer_error(&a, 421,
-                          "this server does not answer for that Host; allow it with --http-host");
-    else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        http_answer_error(&a, 405, "only GET and HEAD are served");
-    else
-        answer(cls, c, url, &a);
-    ok = reply(c, &a);
-    http_answer_deinit(&a);
-    return ok;
+    if (!r->refused && r->change)
+        decide(s, url, r);
+    else if (!r->refused)
+        answer(s, c, url, &r->answer);
+    return reply(c, &r->answer);
 }
 
 static int bind_address(const struct http_config *c, struct sockaddr_storage *out, struct err *e)
@@ -209,8 +281,8 @@ static int daemon_start(struct http_server *s, struct err *e)
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&addr,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONN_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(HTTP_REQUEST_MS_MAX / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)(512 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)(512 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (s->daemon == NULL)
         return err_set(e, LEAT_EIO,
                        "cannot listen for HTTP on %s:%d; is another server there? Choose another "
@@ -229,6 +301,7 @@ int http_start(struct http_server **out, const struct http_config *c, struct err
     s->config = *c;
     s->host = heap_strdup(c->host);
     s->config.host = s->host;
+    s->token = c->token != NULL ? heap_strdup(c->token) : NULL;
     s->hosts = heap_alloc(c->n_hosts * sizeof *s->hosts);
     for (; s->n_hosts < c->n_hosts; s->n_hosts++)
         s->hosts[s->n_hosts] = heap_strdup(c->hosts[s->n_hosts]);
@@ -254,6 +327,8 @@ void http_stop(struct http_server *s)
         heap_free(s->hosts[i]);
     pthread_rwlock_destroy(&s->lock);
     heap_free(s->paths);
+    heap_free(s->jobs);
+    heap_free(s->token);
     heap_free(s->hosts);
     heap_free(s->host);
     heap_free(s);
@@ -297,7 +372,7 @@ static int query_add(struct http_server *s, struct http_job *j, const struct pla
 
 static void job_drop(struct http_server *s, const struct http_job *j)
 {
-    size_t kept = 0;
+    size_t kept = 0, jobs = 0;
 
     for (size_t i = 0; i < s->n_paths; i++) {
         if (s->paths[i].job == j)
@@ -306,12 +381,18 @@ static void job_drop(struct http_server *s, const struct http_job *j)
             s->paths[kept++] = s->paths[i];
     }
     s->n_paths = kept;
+    for (size_t i = 0; i < s->n_jobs; i++)
+        if (s->jobs[i] != j)
+            s->jobs[jobs++] = s->jobs[i];
+    s->n_jobs = jobs;
 }
 
 static int job_add(struct http_server *s, struct http_job *j, struct err *e)
 {
     int rc = 0;
 
+    s->jobs = heap_realloc(s->jobs, (s->n_jobs + 1) * sizeof *s->jobs);
+    s->jobs[s->n_jobs++] = j;
     for (int i = 0; i < j->n_queries && rc == 0; i++)
         rc = query_add(s, j, &j->queries[i], e);
     if (rc != 0)
@@ -344,6 +425,7 @@ int http_check_job(struct http_server *s, struct http_job *j, const struct http_
     pthread_rwlock_unlock(&s->lock);
     job_drop(&trial, j);
     heap_free(trial.paths);
+    heap_free(trial.jobs);
     return rc;
 }
 

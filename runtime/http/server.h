@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The HTTP port: named queries, status, metrics, health. GET and HEAD only, on loopback, for the
-// hosts it knows.
+// The HTTP port: named queries, status, metrics, health; on loopback, for the hosts it knows. GET
+// and HEAD, and one POST, for those who have the server's token (change.c).
 //
 //   /q/<job>/<query>?name=value   a named query; also at the query's own `path`
 //   /status                       JSON, the same that `leat status` prints
 //   /metrics                      Prometheus text
 //   /healthz                      200 or 503 with the reason
+//   POST /jobs/<job>/parked       decisions about parked records
 //
 // libmicrohttpd parses and gives each connection a thread of its own, bounded in number, memory and
 // time; so a handler may block in a query or wait for a position. Errors are JSON: {"error":
@@ -15,6 +16,7 @@
 #define LEAT_HTTP_SERVER_H
 
 #include "runtime/engine/query.h"
+#include "runtime/http/answer.h"
 
 struct http_server;
 
@@ -28,6 +30,8 @@ struct http_job {
     void (*give_back)(struct http_job *j, struct query_reader *r);
     // Returns after the next commit, or after `ms`. False: the job has ended, none will come.
     bool (*wait_commit)(struct http_job *j, int64_t ms);
+    // Decisions about parked records, as JSON; fills in status and body of the answer.
+    void (*decide)(struct http_job *j, struct bytes body, struct http_answer *out);
 };
 
 struct http_config {
@@ -35,6 +39,7 @@ struct http_config {
     int port;                 // 0: any free one
     const char *const *hosts; // names allowed in Host besides localhost, 127.0.0.1, ::1 and `host`
     size_t n_hosts;
+    const char *token; // of requests that change something; NULL: there are none
     void (*status)(void *arg, struct buf *json);
     void (*metrics)(void *arg, struct buf *text);
     bool (*healthy)(void *arg, struct buf *why);
