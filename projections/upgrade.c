@@ -100,8 +100,9 @@ int upgrade_record(struct jobfile *jf, struct err *e)
 static int put_difference(struct jobfile *jf, const struct difference *d, struct err *e)
 {
     char sign[] = {d->sign, 0};
-    const char *texts[] = {upgrade_class_name(d->class), d->what, d->name, sign, d->text, d->why,
-                           NULL};
+    const char *class = d->class == UPGRADE_REBUILD ? "rebuild, taken from now on"
+                                                    : upgrade_class_name(d->class);
+    const char *texts[] = {class, d->what, d->name, sign, d->text, d->why, NULL};
 
     return run_with(jf,
                     "INSERT OR ABORT INTO _leat_upgrades (commit_id, class, what, name, sign, text,"

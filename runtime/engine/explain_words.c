@@ -205,6 +205,8 @@ static void into_details(const struct plan *p, const struct plan_node *n, struct
         buf_append_str(out, "  1 row written per record");
     if (p->tables[n->into.table].ttl != NULL)
         buf_printf(out, "  rows go %s", p->tables[n->into.table].ttl);
+    if (p->tables[n->into.table].history != NULL)
+        buf_printf(out, "  history of %s", p->tables[n->into.table].history);
 }
 
 static void process_details(const struct plan_process *x, struct buf *out)

@@ -430,7 +430,7 @@ static void upstream_of_state(void **state)
     send(r, "events", "{\"k\":\"a\",\"x\":9}");
     rows(r, "select k, n from counts", "a 2");
     rows(r, "select class, what, name, commit_id from _leat_upgrades",
-         "rebuild operator from[events]/where 1");
+         "rebuild, taken from now on operator from[events]/where 1");
     started(r, now);
     rows(r, "select count(*) from _leat_upgrades", "1");
     refused(r, JOB COUNT, "condition \"x > 5\" → \"x > 0\"");
