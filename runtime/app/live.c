@@ -56,7 +56,7 @@ static void number_cell(struct table_print *t, int64_t v)
 
 static void watermark_text(const struct job_status *s, char out[24])
 {
-    double behind = (double)(clock_wall_ms(clock_system()) - s->watermark) / 1000;
+    double behind = ((double)clock_wall_ms(clock_system()) - (double)s->watermark) / 1000;
 
     if (s->watermark == INT64_MIN)
         snprintf(out, 24, "none yet");

@@ -4,7 +4,13 @@
 import fcntl
 import json
 import os
+import pty
+import re
+import select
+import struct
+import subprocess
 import sys
+import termios
 import threading
 import time
 import unittest
@@ -284,6 +290,48 @@ class Reload(Changing):
         seen = [r["id"] for r in self.server.consume("seen")]
         self.assertEqual((len(seen), len(set(seen))), (total, total))
         self.assertEqual(set(answers), {200})
+
+
+class OnATerminal(unittest.TestCase):
+    """The live view: a table that redraws itself, and below it what is wrong, as long as it is."""
+
+    def setUp(self):
+        self.server = Server(command="run")
+        self.path = self.server.file("job.lua", JOB)
+        self.server.args.append(self.path)
+        self.output, self.ours = b"", -1
+
+    def tearDown(self):
+        self.server.close()
+        if self.ours >= 0:
+            os.close(self.ours)
+
+    def start(self):
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.server.process = subprocess.Popen(self.server.command(), stdin=theirs, stdout=theirs,
+                                               stderr=theirs)
+        os.close(theirs)
+
+    def screen(self):
+        """What stands on the terminal since it was last drawn."""
+        while select.select([self.ours], [], [], 0.05)[0]:
+            self.output += os.read(self.ours, 65536)
+        return self.output.decode(errors="replace").split("\x1b[J")[-1]
+
+    def wait(self, condition):
+        until(lambda: f"on the terminal:\n{self.output.decode(errors='replace')[-3000:]}",
+              lambda: condition(self.screen()))
+
+    def test_an_error_stands_there_until_it_is_mended(self):
+        self.start()
+        self.wait(lambda s: re.search(r"shop +0 .*none yet", s))
+        Path(self.path).write_text(JOB.replace("events:by", "event:by"))
+        self.wait(lambda s: "! not reloaded: shop: " in s and ":11: unknown name 'event'" in s)
+        Path(self.path).write_text(JOB)
+        self.wait(lambda s: "shop: reloaded" in s and "not reloaded" not in s)
+        for line in self.screen().splitlines():
+            self.assertLessEqual(len(line), 100)
 
 
 class Outbox(Changing):
