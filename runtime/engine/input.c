@@ -557,7 +557,7 @@ static bool comes(const struct inputs *in, const struct input_part *p)
     return ops->coming != NULL && ops->coming(in->source, topic_of(in, p), p->partition);
 }
 
-void inputs_clock(struct inputs *in, int64_t now)
+void inputs_look(struct inputs *in, int64_t now)
 {
     for (int i = 0; i < in->n_parts; i++) {
         struct input_part *p = &in->parts[i];
@@ -568,7 +568,13 @@ void inputs_clock(struct inputs *in, int64_t now)
             wm_of(in, p)->idle = false;
     }
     for (int i = 0; i < in->n_sources; i++)
-        (void)watermark_clock(&in->sources[i].wm, in->sources[i].drained, now);
+        watermark_look(&in->sources[i].wm, in->sources[i].drained, now);
+}
+
+void inputs_clock(struct inputs *in, int64_t now)
+{
+    for (int i = 0; i < in->n_sources; i++)
+        (void)watermark_clock(&in->sources[i].wm, now);
 }
 
 bool inputs_waiting(const struct inputs *in)

@@ -101,7 +101,9 @@ struct input_raw {
 // Makes an event of it, its time included. 0 or its class. For heads and retries.
 int input_decode(const struct input_source *s, const struct input_raw *raw, struct event *ev,
                  struct err *e) LEAT_CHECKED;
-// Tells the sources' watermarks what the clock says.
+// Tells the sources' watermarks what is drained: before anybody asks them what the clock would do.
+void inputs_look(struct inputs *in, int64_t now);
+// Tells them what the clock says: in a step.
 void inputs_clock(struct inputs *in, int64_t now);
 bool inputs_waiting(const struct inputs *in); // something can be read
 int64_t inputs_lag(const struct inputs *in);

@@ -211,8 +211,10 @@ static int64_t smallest_watermark(const struct job *j)
 {
     int64_t w = INT64_MAX;
 
-    for (int i = 0; i < j->in.n_sources; i++)
-        w = j->in.sources[i].wm.w < w ? j->in.sources[i].wm.w : w;
+    for (int i = 0; i < j->in.n_sources; i++) {
+        int64_t at = watermark_at(&j->in.sources[i].wm, j->now);
+        w = at < w ? at : w;
+    }
     return w == INT64_MAX ? INT64_MIN : w;
 }
 

@@ -3,7 +3,7 @@
 // One step of a job: the shell around step.c's decisions.
 //
 //   refresh, fill     what can be read, a head for each partition that has something
-//   clock             what the wall clock does to watermarks
+//   clock             what the wall clock does to watermarks, when there is a step at all
 //   begin
 //     close           windows that the clock made due, rows that go by time
 //     retries, ticks
@@ -87,7 +87,7 @@ static bool closing(struct job *j)
     for (int i = 0; i < j->plan->n_nodes; i++)
         j->w[i] = j->now; // of clocks
     for (int i = 0; i < j->in.n_sources; i++)
-        j->w[j->in.sources[i].node] = j->in.sources[i].wm.w;
+        j->w[j->in.sources[i].node] = watermark_at(&j->in.sources[i].wm, j->now);
     return run_would_close(&j->run, j->w, j->scratch);
 }
 
@@ -351,7 +351,7 @@ int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
         return rc;
     if (rc == 0) // known data that is not here: the merge could not tell what goes first
         return *wait = 1, 0;
-    inputs_clock(&j->in, j->now);
+    inputs_look(&j->in, j->now);
     rc = wishes(j, &w, e);
     if (rc != 0)
         return rc;
@@ -372,6 +372,7 @@ int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
     }
     j->step_started = clock_mono_ns(j->config.clock);
     j->step_records = 0;
+    inputs_clock(&j->in, j->now);
     rc = transaction(j, worked, e);
     return rc != 0 ? rc : check_limits(j, e);
 }

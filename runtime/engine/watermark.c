@@ -17,6 +17,11 @@
 // What waits to be read keeps the clock out, also while its partition still counts as idle: records
 // that came while the job was down or held up must not be late for having waited.
 //
+// The clock counts in a step only. That a look at it would move something is a reason for a step
+// (watermark_at); a look that leads to none leaves no trace but since when partitions are drained.
+// So what a job computes depends on its steps, which are written down, and not on how often it was
+// called in between.
+//
 // Sums near the ends of int64 saturate: event times come from outside.
 #include "runtime/engine/watermark.h"
 
@@ -99,21 +104,30 @@ static int64_t by_clock(const struct watermark *m, int64_t now)
     return w > m->w ? w : m->w;
 }
 
-bool watermark_clock(struct watermark *m, const bool *drained, int64_t now)
+// Idle, or drained for so long that it is about to be.
+static bool is_out(const struct watermark *m, const struct watermark_part *p, int64_t now)
+{
+    return p->idle || (m->idle_ms >= 0 && p->drained_since <= now &&
+                       minus(now, p->drained_since) >= m->idle_ms);
+}
+
+void watermark_look(struct watermark *m, const bool *drained, int64_t now)
+{
+    for (int i = 0; i < m->n; i++) {
+        struct watermark_part *p = &m->parts[i];
+        if (!drained[i])
+            p->drained_since = DRAINED_NOT;
+        else if (p->drained_since > now)
+            p->drained_since = now;
+    }
+}
+
+bool watermark_clock(struct watermark *m, int64_t now)
 {
     int64_t before = m->w;
 
-    for (int i = 0; i < m->n; i++) {
-        struct watermark_part *p = &m->parts[i];
-        if (!drained[i]) {
-            p->drained_since = DRAINED_NOT;
-            continue;
-        }
-        if (p->drained_since > now)
-            p->drained_since = now;
-        if (m->idle_ms >= 0 && minus(now, p->drained_since) >= m->idle_ms)
-            p->idle = true;
-    }
+    for (int i = 0; i < m->n; i++)
+        m->parts[i].idle = is_out(m, &m->parts[i], now);
     (void)advance(m);
     if (m->idle_ms >= 0 && all_idle(m) && all_drained(m)) {
         m->w = by_clock(m, now);
@@ -131,8 +145,7 @@ int64_t watermark_at(const struct watermark *m, int64_t now)
 
     for (int i = 0; i < m->n; i++) {
         const struct watermark_part *p = &m->parts[i];
-        bool out = p->idle || (m->idle_ms >= 0 && p->drained_since <= now &&
-                               minus(now, p->drained_since) >= m->idle_ms);
+        bool out = is_out(m, p, now);
         idle = idle && out;
         if (!out && p->w < w)
             w = p->w;
@@ -154,7 +167,7 @@ int64_t watermark_next(const struct watermark *m, int64_t now, int64_t due)
         int64_t at =
             p->drained_since == DRAINED_NOT ? INT64_MAX : plus(p->drained_since, m->idle_ms);
 
-        idle = idle && p->idle;
+        idle = idle && is_out(m, p, now);
         if (!p->idle && at > now && at < next)
             next = at;
     }

@@ -27,11 +27,13 @@ struct watermark {
 
 // A record with event time t was processed on partition i. True when the source's watermark moved.
 bool watermark_record(struct watermark *m, int i, int64_t t);
-// The step's clock reads `now`; drained[i]: partition i has nothing left to read. True when the
-// source's watermark moved.
-bool watermark_clock(struct watermark *m, const bool *drained, int64_t now);
-// What watermark_clock would make of the source's watermark, without doing it, given the drained
-// times known now.
+// The clock reads `now`; drained[i]: partition i has nothing left to read. Notes since when, moves
+// nothing.
+void watermark_look(struct watermark *m, const bool *drained, int64_t now);
+// A step begins, and its clock, which was looked at, reads `now`: partitions turn idle, the clock
+// moves the source's watermark. True when it moved.
+bool watermark_clock(struct watermark *m, int64_t now);
+// What watermark_clock would make of the source's watermark, without doing it.
 int64_t watermark_at(const struct watermark *m, int64_t now);
 // The next instant at which the clock changes something of its own: a partition turns idle. With
 // `due` (a time an operator waits for, or INT64_MAX), also the instant at which an idle source

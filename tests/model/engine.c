@@ -39,6 +39,11 @@ static void put_aggregate(const char *name, const struct trial_window *w, bool l
     if (w->into)
         buf_printf(out, "%s_sums:into \"%s\"\n", name, name);
     buf_printf(out, "%s_sums:final():to \"%s.final\"\n", name, name);
+    if (w->changes)
+        buf_printf(out,
+                   "%s_sums:changes():select { \"n\", \"sum\", before = \"$old.n\" }"
+                   ":to \"%s.changes\"\n",
+                   name, name);
     if (late)
         buf_printf(out, "%s_windows:late():to \"%s.late\"\n", name, name);
 }
@@ -177,11 +182,22 @@ static int end_batch(struct engine *x)
     return rc;
 }
 
-static int run(struct engine *x)
+static int run(struct engine *x, bool restart)
 {
+    struct job_status before = {0}, after;
     int rc = end_batch(x);
 
-    return rc == 0 ? driver_run(x->driver, &x->e) : rc;
+    if (rc == 0 && restart)
+        rc = driver_restart(x->driver, &x->e);
+    else if (rc == 0)
+        job_status(driver_job(x->driver), &before);
+    if (rc == 0)
+        rc = driver_run(x->driver, &x->e);
+    if (rc != 0)
+        return rc;
+    job_status(driver_job(x->driver), &after);
+    buf_append_byte(&x->seen->steps, after.commits > before.commits);
+    return 0;
 }
 
 // --- what is to be seen ---
@@ -269,7 +285,8 @@ static void take(struct engine *x, const char *topic)
 static int finish(struct engine *x)
 {
     static const char *const topics[] = {"first.final", "second.final", "upper.final",
-                                         "first.late",  "second.late",  "upper.late"};
+                                         "first.late",  "second.late",  "upper.late",
+                                         "second.changes"};
     int64_t n = 0;
     int rc = 0;
 
@@ -290,8 +307,6 @@ static int finish(struct engine *x)
 
 static int happen(struct engine *x, const struct op *o)
 {
-    int rc = 0;
-
     switch ((enum op_kind)o->kind) {
     case OP_RECORD:
         return send(x, o);
@@ -301,14 +316,13 @@ static int happen(struct engine *x, const struct op *o)
         driver_set_now(x->driver, driver_now(x->driver) + o->time);
         return 0;
     case OP_RUN:
-        return run(x);
+        return run(x, false);
     case OP_LOOK:
         return look(x);
     case OP_RESTART:
-        rc = driver_restart(x->driver, &x->e);
-        return rc == 0 ? driver_run(x->driver, &x->e) : rc;
+        return run(x, true);
     }
-    return rc;
+    return 0;
 }
 
 bool engine_run(const struct trial *t, struct transcript *seen, struct buf *out)

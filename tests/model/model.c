@@ -131,16 +131,17 @@ void put_late(struct buf *out, const struct item *i)
 
 // --- jobs ---
 
-void model_run(const struct trial *t, struct transcript *seen)
+void model_run(const struct trial *t, const struct transcript *engine, struct transcript *seen)
 {
     struct timeline l;
     struct stream next = {0};
-    struct part first = {t, &l, &l.records, &t->first, "first", "first.final", "first.late", seen};
-    struct part second = {t,           &l,          &l.records, &t->second,
-                          "second", "second.final", "second.late", seen};
-    struct part upper = {t, &l, &next, &t->upper, "upper", "upper.final", "upper.late", seen};
+    struct part first = {t, &l, &l.records, &t->first, "first", "first.final", "first.late",
+                         NULL, seen};
+    struct part second = {t, &l, &l.records, &t->second, "second", "second.final", "second.late",
+                          "second.changes", seen};
+    struct part upper = {t, &l, &next, &t->upper, "upper", "upper.final", "upper.late", NULL, seen};
 
-    timeline_make(t, &l);
+    timeline_make(t, &engine->steps, &l);
     switch (t->category) {
     case WINDOWS:
         model_windows(&first, &next);

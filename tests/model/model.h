@@ -42,7 +42,7 @@ struct timeline {
 #define NEVER SIZE_MAX
 #define W_NONE INT64_MIN
 
-void timeline_make(const struct trial *t, struct timeline *out);
+void timeline_make(const struct trial *t, const struct buf *steps, struct timeline *out);
 void timeline_free(struct timeline *l);
 // Where an operator stands when it gets a record of this moment.
 int64_t watermark_before(const struct timeline *l, size_t moment);
@@ -69,7 +69,7 @@ struct part {
     const struct timeline *timeline;
     const struct stream *in;
     const struct trial_window *window;
-    const char *table, *final, *late; // names of sections
+    const char *table, *final, *late, *changes; // names of sections
     struct transcript *seen;
 };
 

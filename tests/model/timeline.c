@@ -2,9 +2,9 @@
 //
 // The order in which records are processed, and how far event time has come after each.
 //
-//   a run       first the clock is looked at; then everything that was sent is merged: of the
-//               partitions' first waiting records the one with the smallest time, of equal ones
-//               that of the earlier source, of the smaller partition
+//   a run       when it makes a step, first the clock counts; then everything that was sent is
+//               merged: of the partitions' first waiting records the one with the smallest time, of
+//               equal ones that of the earlier source, of the smaller partition
 //   W(p)        the largest time seen on p - disorder
 //   drained     nothing waits; since when is known from the run that read the last record
 //   idle        drained for `idle`; until its next record
@@ -27,6 +27,7 @@ struct making {
     const struct trial *trial;
     struct timeline *l;
     size_t cap;
+    const uint8_t *steps; // what is left of them
     int64_t now, w[SOURCES_MAX];
     struct partition parts[SOURCES_MAX][PARTITIONS_MAX];
 };
@@ -82,7 +83,7 @@ static void advance(struct making *m, int source)
         m->w[source] = least;
 }
 
-static void look_at_clock(struct making *m, int source)
+static void count_clock(struct making *m, int source)
 {
     const struct trial_source *s = &m->trial->sources[source];
     bool all = true;
@@ -152,10 +153,11 @@ static void run(struct making *m)
     struct partition *p;
     int source;
 
-    for (int i = 0; i < m->trial->n_sources; i++) {
-        look_at_clock(m, i);
+    for (int i = 0; i < m->trial->n_sources && *m->steps; i++) {
+        count_clock(m, i);
         moment(m);
     }
+    m->steps++;
     while ((p = next_partition(m, &source)) != NULL)
         process(m, p, source);
     note_drained(m, false);
@@ -193,13 +195,14 @@ static void happen(struct making *m, size_t i)
         return;
     case OP_RESTART: // since when a partition is drained is not written down
         note_drained(m, true);
+        run(m);
         return;
     case OP_BATCH:
         return;
     }
 }
 
-void timeline_make(const struct trial *t, struct timeline *out)
+void timeline_make(const struct trial *t, const struct buf *steps, struct timeline *out)
 {
     struct making *m = heap_zalloc(sizeof *m);
 
@@ -207,6 +210,7 @@ void timeline_make(const struct trial *t, struct timeline *out)
     m->trial = t;
     m->l = out;
     m->now = TRIAL_START;
+    m->steps = steps->p;
     for (int i = 0; i < t->n_sources; i++) {
         m->w[i] = W_NONE;
         for (int k = 0; k < PARTITIONS_MAX; k++)

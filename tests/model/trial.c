@@ -98,6 +98,7 @@ static void shape(struct trial *t, struct random *r, int64_t step, int records)
     t->first.into = !one_in(r, 4);
     t->second.into = !one_in(r, 4);
     t->upper.into = !one_in(r, 4);
+    t->second.changes = t->category == WINDOWS && one_in(r, 4);
     t->commit_records = PICK(r, 100000, 100000, records / 30 + 1, records / 200 + 1);
     t->cache_bytes = (size_t)PICK(r, 1 << 26, 1 << 26, 10000, 1);
     t->step_bytes = (size_t)PICK(r, 1 << 26, 1 << 26, 1 << 26, 30000);
@@ -179,14 +180,13 @@ static void fall_silent(struct sending *s)
         return;
     for (int64_t n = between(s->r, 1, 4); n > 0; n--) {
         move_clock(s, between(s->r, 0, 2 * idle + 500));
-        push(s->t, (struct op){.kind = OP_RUN});
+        push(s->t, (struct op){.kind = one_in(s->r, 4) ? OP_RESTART : OP_RUN});
     }
 }
 
 static void run(struct sending *s, int64_t records, int64_t step)
 {
     bool batches = one_in(s->r, 4);
-    int before = s->sent;
     int64_t from = s->now;
 
     move_clock(s, between(s->r, 0, 2 * records * step));
@@ -196,9 +196,7 @@ static void run(struct sending *s, int64_t records, int64_t step)
         if (batches && one_in(s->r, 8))
             push(s->t, (struct op){.kind = OP_BATCH});
     }
-    push(s->t, (struct op){.kind = OP_RUN});
-    if (s->sent > before && one_in(s->r, 30))
-        push(s->t, (struct op){.kind = OP_RESTART});
+    push(s->t, (struct op){.kind = one_in(s->r, 30) ? OP_RESTART : OP_RUN});
 }
 
 static void happen(struct sending *s, int records, int64_t step)
@@ -244,33 +242,15 @@ void trial_free(struct trial *t)
     *t = (struct trial){0};
 }
 
-// Whether it still means something after `before`, the last that did.
-static bool matters(const struct op *o, struct op *before, bool committed)
-{
-    if (o->kind == OP_CLOCK && before != NULL && before->kind == OP_CLOCK) {
-        before->time += o->time;
-        return false;
-    }
-    return o->kind != OP_RESTART || committed;
-}
-
 void trial_settle(struct trial *t)
 {
-    bool waiting = false, committed = false;
     size_t n = 0;
 
     for (size_t i = 0; i < t->n; i++) {
-        const struct op *o = &t->ops[i];
-
-        if (!matters(o, n > 0 ? &t->ops[n - 1] : NULL, committed))
-            continue;
-        if (o->kind == OP_RECORD || o->kind == OP_CLOCK)
-            committed = false;
-        if (o->kind == OP_RUN)
-            committed = waiting;
-        if (o->kind == OP_RECORD || o->kind == OP_RUN)
-            waiting = o->kind == OP_RECORD;
-        t->ops[n++] = *o;
+        if (n > 0 && t->ops[i].kind == OP_CLOCK && t->ops[n - 1].kind == OP_CLOCK)
+            t->ops[n - 1].time += t->ops[i].time;
+        else
+            t->ops[n++] = t->ops[i];
     }
     t->n = n;
 }
@@ -381,6 +361,7 @@ void transcript_free(struct transcript *t)
 {
     for (int i = 0; i < t->n; i++)
         buf_deinit(&t->sections[i]);
+    buf_deinit(&t->steps);
     *t = (struct transcript){0};
 }
 

@@ -27,7 +27,7 @@ enum op_kind {
     OP_CLOCK,   // moves by `time`
     OP_RUN,     // the job reads what is there
     OP_LOOK,    // its tables are written down
-    OP_RESTART, // only behind an OP_RUN that had records to read: then all of it is committed
+    OP_RESTART, // and the job reads what is there
 };
 
 struct op {
@@ -45,7 +45,7 @@ struct trial_source {
 
 struct trial_window {
     int64_t size, every, grace; // sessions: size is the gap; look-back: what they look back
-    bool into;                  // whether its table is read
+    bool into, changes;         // whether its table is read, and each change of it
 };
 
 struct trial {
@@ -66,8 +66,7 @@ struct trial {
 
 void trial_make(struct trial *t, enum category c, uint64_t seed, int records);
 void trial_free(struct trial *t);
-// After operations were left out: a restart that lost its reason becomes nothing, and of several
-// steps of the clock there is one.
+// After operations were left out: of several steps of the clock in a row there is one.
 void trial_settle(struct trial *t);
 const char *category_name(enum category c);
 
@@ -84,6 +83,7 @@ struct transcript {
     const char *names[SECTIONS_MAX];
     struct buf sections[SECTIONS_MAX];
     int n;
+    struct buf steps; // the engine's: for each OP_RUN and OP_RESTART, 1 if it made a step
 };
 
 struct buf *transcript_section(struct transcript *t, const char *name);
@@ -97,7 +97,8 @@ void put_bits(struct buf *out, double v);
 
 // Runs the trial through the real engine. False: it failed, and `out` says how.
 bool engine_run(const struct trial *t, struct transcript *seen, struct buf *out);
-// Computes what must be seen.
-void model_run(const struct trial *t, struct transcript *seen);
+// Computes what must be seen. When a job makes a step is its own affair (it is written down in its
+// file), and all else is a function of that: so the model is told.
+void model_run(const struct trial *t, const struct transcript *engine, struct transcript *seen);
 
 #endif

@@ -128,6 +128,63 @@ static void put_table(const struct part *p, const struct sorting *s)
     }
 }
 
+// One change of a row.
+struct change {
+    size_t item;
+    int64_t start;
+    struct sums before, after;
+};
+
+static int change_cmp(const void *a, const void *b)
+{
+    const struct change *x = a, *y = b;
+
+    if (x->item != y->item)
+        return x->item < y->item ? -1 : 1;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void put_change(struct buf *out, const struct change *c, const struct item *i)
+{
+    put_head(out, i->time, i->key);
+    buf_append_str(out, "{\"n\":");
+    put_int(out, c->after.n);
+    if (c->after.n_x > 0) {
+        buf_append_str(out, ",\"sum\":");
+        put_int(out, c->after.sum);
+    }
+    if (c->before.n > 0) {
+        buf_append_str(out, ",\"before\":");
+        put_int(out, c->before.n);
+    }
+    buf_append_str(out, "}\n");
+}
+
+// Every record changes the row of each of its windows, the earlier window's first.
+static void put_changes(const struct part *p, const struct sorting *s)
+{
+    struct buf *out = transcript_section(p->seen, p->changes);
+    struct change *all = heap_alloc((s->n + 1) * sizeof *all);
+    size_t n = 0;
+
+    for (size_t g = 0; g < s->n_groups; g++) {
+        const struct group *of = &s->groups[g];
+        struct sums sums = {0};
+
+        for (size_t i = 0; i < of->n; i++) {
+            struct sums before = sums;
+
+            sums_add(&sums, &of->items[of->shares[i].item]);
+            all[n++] = (struct change){of->shares[i].item, of->start, before, sums};
+        }
+    }
+    if (n > 0)
+        qsort(all, n, sizeof *all, change_cmp);
+    for (size_t i = 0; i < n; i++)
+        put_change(out, &all[i], &p->in->items[all[i].item]);
+    heap_free(all);
+}
+
 static void put_closed(const struct part *p, struct sorting *s, struct stream *closed)
 {
     struct buf *out = transcript_section(p->seen, p->final);
@@ -155,6 +212,8 @@ void model_windows(const struct part *p, struct stream *closed)
     group(p, &s);
     if (p->window->into)
         put_table(p, &s);
+    if (p->window->changes)
+        put_changes(p, &s);
     put_closed(p, &s, closed);
     heap_free(s.shares);
     heap_free(s.groups);
