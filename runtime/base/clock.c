@@ -45,8 +45,13 @@ void clock_fake_init(struct clock_fake *f, int64_t wall_ms)
     *f = (struct clock_fake){{fake_wall_ms, fake_mono_ns}, wall_ms, 1};
 }
 
+// The end of the calendar is further away than int64 has nanoseconds: then mono stands still.
 void clock_fake_advance(struct clock_fake *f, int64_t ms)
 {
-    f->wall += ms;
-    f->mono += ms * 1000000;
+    int64_t ns;
+
+    if (__builtin_add_overflow(f->wall, ms, &f->wall))
+        f->wall = INT64_MAX;
+    if (__builtin_mul_overflow(ms, 1000000, &ns) || __builtin_add_overflow(f->mono, ns, &f->mono))
+        f->mono = INT64_MAX;
 }

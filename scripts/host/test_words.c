@@ -94,8 +94,12 @@ static int64_t take_time(lua_State *L, struct testing *t, int i)
     int64_t now = driver_now(t->driver), ms;
     const char *s, *full;
 
-    if (lua_isinteger(L, i))
-        return lua_tointeger(L, i);
+    if (lua_isinteger(L, i)) {
+        ms = lua_tointeger(L, i);
+        if (ms < DATETIME_MIN || ms > DATETIME_MAX)
+            luaL_error(L, "time: %I is outside of the years 1 to 9999", (LUAI_UACINT)ms);
+        return ms;
+    }
     s = luaL_checkstring(L, i);
     if (datetime_parse(bytes_str(s), &ms) == 0)
         return ms;
@@ -151,10 +155,10 @@ static int64_t event_time(struct testing *t, const struct plan_node *source, str
         plan_expr_eval(&source->source.time, &env, NULL, &v, NULL) != 0)
         return -1;
     if (v.type == VALUE_INT)
-        return v.i;
-    if (v.type == VALUE_TEXT && datetime_parse(v.s, &ms) != 0)
+        ms = v.i;
+    else if (v.type == VALUE_TEXT && datetime_parse(v.s, &ms) != 0)
         return -1;
-    return ms;
+    return ms <= DATETIME_MAX ? ms : -1; // the record will say that this is no time
 }
 
 static struct bytes take_key(lua_State *L, struct testing *t, int i)
