@@ -78,6 +78,8 @@ static void decide(struct http_job *h, struct bytes body, struct http_answer *ou
     arena_init(&a);
     rc = decisions_read(body, &a, &decisions, &d.n, &e);
     d.decisions = decisions;
+    if (rc == 0 && !of_http(h)->opened)
+        rc = err_set(&e, LEAT_ECLOSED, "the job is not running: %s", of_http(h)->why);
     if (rc == 0)
         rc = worker_ask(&of_http(h)->worker, decide_here, &d, &e);
     if (rc == 0)
