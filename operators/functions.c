@@ -2,6 +2,7 @@
 #include "operators/functions.h"
 
 #include "runtime/base/heap.h"
+#include "runtime/expr/expr.h"
 
 static int check_function(const struct plan_aggregate *a, struct err *e)
 {
@@ -14,6 +15,40 @@ static int check_function(const struct plan_aggregate *a, struct err *e)
     return 0;
 }
 
+// sum "x", min "x", max "x": one evaluation. Only expressions: a Lua function is called as often as
+// it is written.
+static bool is_same_argument(const struct plan_aggregate *a, const struct plan_aggregate *b)
+{
+    const struct expr *x = a->arg.compiled, *y = b->arg.compiled;
+    struct buf s = BUF_EMPTY, t = BUF_EMPTY;
+    bool same;
+
+    if (!a->has_arg || !b->has_arg || x == NULL || y == NULL || a->kind == AGG_TOP ||
+        b->kind == AGG_TOP)
+        return false;
+    expr_normalised(x, &s);
+    expr_normalised(y, &t);
+    same = bytes_eq(buf_bytes(&s), buf_bytes(&t));
+    buf_deinit(&s);
+    buf_deinit(&t);
+    return same;
+}
+
+// The arguments of function i: those of an earlier one, or its own.
+static void place_arguments(struct functions *f, int i)
+{
+    f->evaluates[i] = f->specs[i].has_arg;
+    for (int k = 0; k < i; k++)
+        if (is_same_argument(&f->specs[k], &f->specs[i])) {
+            f->arg_at[i] = f->arg_at[k];
+            f->evaluates[i] = false;
+            return;
+        }
+    f->arg_at[i] = f->n_args;
+    f->args[f->n_args] = value_bool(true); // what count without an argument counts
+    f->n_args += f->specs[i].kind == AGG_TOP ? 2 : 1;
+}
+
 int functions_open(struct functions *f, struct operator *o, struct err *e)
 {
     size_t room = (size_t)o->node->aggregate.n + 1;
@@ -24,6 +59,7 @@ int functions_open(struct functions *f, struct operator *o, struct err *e)
     f->types = heap_zalloc(room * sizeof(*f->types));
     f->at = heap_zalloc(room * sizeof(*f->at));
     f->arg_at = heap_zalloc(room * sizeof(*f->arg_at));
+    f->evaluates = heap_zalloc(room * sizeof(*f->evaluates));
     f->args = heap_zalloc(room * AGG_ARGS_MAX * sizeof(*f->args));
     for (int i = 0; i < o->node->aggregate.n; i++) {
         int rc = check_function(&f->specs[i], e);
@@ -34,9 +70,7 @@ int functions_open(struct functions *f, struct operator *o, struct err *e)
         f->at[i] = f->bytes;
         f->bytes += f->types[i]->size;
         f->drops = f->drops || f->types[i]->drop != NULL;
-        f->arg_at[i] = f->n_args;
-        f->args[f->n_args] = value_bool(true); // what count without an argument counts
-        f->n_args += f->specs[i].kind == AGG_TOP ? 2 : 1;
+        place_arguments(f, i);
         f->n++;
     }
     return 0;
@@ -48,6 +82,7 @@ void functions_close(struct functions *f)
     heap_free(f->types);
     heap_free(f->at);
     heap_free(f->arg_at);
+    heap_free(f->evaluates);
     heap_free(f->args);
     *f = (struct functions){0};
 }
@@ -82,7 +117,7 @@ int functions_eval(struct functions *f, struct event *ev, struct err *e)
         struct value *arg = &f->args[f->arg_at[i]];
         int rc;
 
-        if (!a->has_arg)
+        if (!f->evaluates[i])
             continue;
         rc = operator_eval(f->op, &a->arg, ev, arg, e);
         if (rc == 0 && a->kind == AGG_TOP && !value_is_nil(arg))

@@ -16,7 +16,8 @@ struct functions {
     size_t bytes; // of all
     bool drops;   // some of them own blocks
     int n_args;
-    int *arg_at; // of each function, in args
+    int *arg_at;     // of each function, in args; equal arguments share a place
+    bool *evaluates; // whether the function's argument is not there by an earlier one
     struct value *args; // of the record being counted
     struct agg_env env;
 };

@@ -104,7 +104,20 @@ size_t bytes_utf8_prefix(struct bytes b)
     return i;
 }
 
+// No byte beyond ASCII: eight at a time, the last eight overlapping what was seen before.
+static bool is_ascii(struct bytes b)
+{
+    const uint64_t high = 0x8080808080808080u;
+    uint64_t seen = 0;
+
+    if (b.n < 8)
+        return b.n == 0 || (load_tail(b.p, b.n) & high) == 0;
+    for (size_t i = 0; i + 8 <= b.n; i += 8)
+        seen |= load_tail(b.p + i, 8);
+    return ((seen | load_tail(b.p + b.n - 8, 8)) & high) == 0;
+}
+
 bool bytes_is_utf8(struct bytes b)
 {
-    return bytes_utf8_prefix(b) == b.n;
+    return is_ascii(b) || bytes_utf8_prefix(b) == b.n;
 }

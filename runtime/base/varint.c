@@ -5,6 +5,11 @@ size_t varint_u64(struct bytes b, uint64_t *v)
 {
     uint64_t r = 0;
 
+    // Two bytes: the lengths and offsets of most records that are not small.
+    if (b.n >= 2 && b.p[0] >= 0x80 && b.p[1] < 0x80) {
+        *v = (b.p[0] & 0x7fu) | (uint64_t)b.p[1] << 7;
+        return 2;
+    }
     for (size_t i = 0; i < b.n && i < VARINT64_MAX; i++) {
         uint64_t group = b.p[i] & 0x7f;
         if (i == VARINT64_MAX - 1 && group > 1)

@@ -18,6 +18,23 @@ size_t varint_u64(struct bytes b, uint64_t *v) LEAT_CHECKED;
 size_t varint_z32(struct bytes b, int32_t *v) LEAT_CHECKED;
 size_t varint_z64(struct bytes b, int64_t *v) LEAT_CHECKED;
 
+// One byte is what most of them are: decided where it is read. As the readers above.
+static inline size_t varint_z64_short(struct bytes b, int64_t *v)
+{
+    if (b.n == 0 || b.p[0] >= 0x80)
+        return varint_z64(b, v);
+    *v = (int64_t)(b.p[0] >> 1) ^ -(int64_t)(b.p[0] & 1);
+    return 1;
+}
+
+static inline size_t varint_z32_short(struct bytes b, int32_t *v)
+{
+    if (b.n == 0 || b.p[0] >= 0x80)
+        return varint_z32(b, v);
+    *v = (int32_t)(b.p[0] >> 1) ^ -(int32_t)(b.p[0] & 1);
+    return 1;
+}
+
 // Each writer needs VARINT32_MAX or VARINT64_MAX bytes of room and returns the bytes written.
 size_t varint_put_u32(uint8_t *p, uint32_t v);
 size_t varint_put_u64(uint8_t *p, uint64_t v);

@@ -56,6 +56,7 @@ void inputs_init(struct inputs *in, const struct plan *p, struct source *src, st
             .node = i,
             .plan = &n->source,
             .fields = n->fields,
+            .topic_name = bytes_str(n->source.topic),
             .wm = {.disorder_ms = n->source.disorder_ms,
                    .idle_ms = n->source.idle_ms,
                    .w = WATERMARK_NONE},
@@ -369,7 +370,7 @@ int input_decode(const struct input_source *s, const struct input_raw *raw, stru
     int rc;
 
     *ev = (struct event){
-        .topic = bytes_str(s->plan->topic),
+        .topic = s->topic_name,
         .partition = raw->partition,
         .offset = r->offset,
         .timestamp = r->timestamp,

@@ -45,6 +45,7 @@ struct input_source {
     const struct plan_source *plan;
     const struct fieldplan *fields;
     struct source_topic topic;
+    struct bytes topic_name;
     bool open;
     struct watermark wm; // parts by partition
     bool *drained;       // by partition

@@ -47,21 +47,38 @@ static int fail_source(struct job *j, const struct parking_record *rec, int clas
     return 1;
 }
 
-static int enter_source(struct job *j, struct input_part *p, const struct parking_record *rec,
-                        struct err *e)
+// Put together only for a record that is parked or waits behind one.
+static struct parking_record source_record(const struct job *j, const struct input_part *p)
 {
+    const struct input_source *s = &j->in.sources[p->source];
+
+    return (struct parking_record){.entry = j->plan->nodes[s->node].id,
+                                   .key = p->record.key,
+                                   .record = &p->record,
+                                   .topic = s->topic_name,
+                                   .partition = p->partition,
+                                   .time = p->time,
+                                   .timed = p->timed};
+}
+
+static int enter_source(struct job *j, struct input_part *p, struct err *e)
+{
+    int node = j->in.sources[p->source].node;
+    struct parking_record rec;
     struct err why; // not zeroed: 512 bytes per record
     int rc;
 
     err_clear(&why);
-    j->run.guilty = &j->plan->nodes[j->in.sources[p->source].node];
-    if (p->class != 0)
-        return fail_source(j, rec, p->class, p->message, e);
-    rc = run_enter(&j->run, j->in.sources[p->source].node, OUT_MAIN, &p->event, &why);
+    j->run.guilty = &j->plan->nodes[node];
+    rc = p->class;
+    if (rc == 0)
+        rc = run_enter(&j->run, node, OUT_MAIN, &p->event, &why);
     if (rc == 0)
         return 0;
-    if (class_of(rc) != 0)
-        return fail_source(j, rec, class_of(rc), why.text, e);
+    if (class_of(rc) != 0) {
+        rec = source_record(j, p);
+        return fail_source(j, &rec, class_of(rc), p->class != 0 ? p->message : why.text, e);
+    }
     *e = why;
     return rc;
 }
@@ -97,23 +114,23 @@ int job_catch_up(struct job *j, struct err *e)
     return rc;
 }
 
+static int follow_source(struct job *j, const struct input_part *p, struct err *e)
+{
+    struct parking_record rec = source_record(j, p);
+
+    return parking_follow(&j->parking, &rec, j->now, e);
+}
+
 int job_record(struct job *j, struct input_part *p, struct err *e)
 {
-    const struct input_source *s = &j->in.sources[p->source];
-    struct parking_record rec = {.entry = j->plan->nodes[s->node].id,
-                                 .key = p->record.key,
-                                 .record = &p->record,
-                                 .topic = bytes_str(s->plan->topic),
-                                 .partition = p->partition,
-                                 .time = p->time,
-                                 .timed = p->timed};
+    const char *entry = j->plan->nodes[j->in.sources[p->source].node].id;
     int rc;
 
     j->run.arena = &p->arena;
-    if (parking_holds(&j->parking, rec.entry, rec.key))
-        rc = parking_follow(&j->parking, &rec, j->now, e);
+    if (parking_holds(&j->parking, entry, p->record.key))
+        rc = follow_source(j, p, e);
     else
-        rc = enter_source(j, p, &rec, e);
+        rc = enter_source(j, p, e);
     if (rc != 0)
         return rc;
     if (failpoint("after_lua") != 0)

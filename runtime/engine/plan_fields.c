@@ -104,6 +104,8 @@ static void set_flags(struct plan *p, struct plan_node *n, bool lua)
 {
     plan_node_fns(n, found_fn, &lua);
     n->native = !lua;
+    if (lua || n->kind == NODE_INTO)
+        fieldplan_add_members(n->fields); // both read by name
     n->writes_rows = lua && p->n_tables > 0;
     for (int i = 0; n->kind == NODE_MATCH && i < n->match.n; i++)
         if (n->match.cases[i].n_actions > 0)

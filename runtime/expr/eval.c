@@ -83,12 +83,17 @@ static int call(const struct machine *m, const struct insn *i, struct value *out
     return rc;
 }
 
-// The comparison of two plain numbers of one type; false when it is not that.
+// The comparison of two plain numbers of one type, or whether two texts are equal; false when it is
+// not that.
 static inline bool compare_fast(enum op op, const struct value *a, const struct value *b,
                                 struct value *out)
 {
     bool less, equal;
 
+    if (a->type == VALUE_TEXT && b->type == VALUE_TEXT && op >= OP_NE) {
+        *out = value_bool(bytes_eq(a->s, b->s) == (op == OP_EQ));
+        return true;
+    }
     if (a->type == VALUE_FLOAT && b->type == VALUE_FLOAT) {
         less = a->f < b->f;
         equal = a->f == b->f;
@@ -106,6 +111,48 @@ static inline bool compare_fast(enum op op, const struct value *a, const struct 
     return true;
 }
 
+static inline bool float_fast(enum op op, double x, double y, struct value *out)
+{
+    double r = op == OP_ADD   ? x + y
+               : op == OP_SUB ? x - y
+               : op == OP_MUL ? x * y
+                              : x / y;
+
+    if (!isfinite(r))
+        return false;
+    out->type = VALUE_FLOAT;
+    out->f = r;
+    return true;
+}
+
+static inline bool int_fast(enum op op, int64_t x, int64_t y, struct value *out)
+{
+    int64_t r;
+    bool over = op == OP_ADD   ? __builtin_add_overflow(x, y, &r)
+                : op == OP_SUB ? __builtin_sub_overflow(x, y, &r)
+                : op == OP_MUL ? __builtin_mul_overflow(x, y, &r)
+                               : true;
+
+    if (over)
+        return false;
+    out->type = VALUE_INT;
+    out->i = r;
+    return true;
+}
+
+// + - * / of plain numbers; false when it is not that, or when there is an error to be worded.
+static inline bool arithmetic_fast(enum op op, const struct value *a, const struct value *b,
+                                   struct value *out)
+{
+    if (a->type == VALUE_FLOAT && b->type == VALUE_FLOAT)
+        return float_fast(op, a->f, b->f, out);
+    if (a->type == VALUE_FLOAT && b->type == VALUE_INT)
+        return float_fast(op, a->f, (double)b->i, out);
+    if (a->type == VALUE_INT && b->type == VALUE_FLOAT)
+        return float_fast(op, (double)a->i, b->f, out);
+    return a->type == VALUE_INT && b->type == VALUE_INT && int_fast(op, a->i, b->i, out);
+}
+
 static int binary(const struct machine *m, const struct insn *i, struct value *out)
 {
     const struct value *a = operand(m, i->a), *b = operand(m, i->b);
@@ -116,6 +163,8 @@ static int binary(const struct machine *m, const struct insn *i, struct value *o
         *out = result;
         return 0;
     }
+    if (i->code >= OP_ADD && i->code <= OP_DIV && arithmetic_fast((enum op)i->code, a, b, out))
+        return 0;
     rc = op_binary((enum op)i->code, a, b, m->env->arena, &result, m->e);
     if (rc == 0)
         *out = result;

@@ -196,26 +196,26 @@ struct cursor {
     bool bad;
 };
 
-static void skip(struct cursor *c, size_t n)
+static inline void skip(struct cursor *c, size_t n)
 {
     c->b.p += n;
     c->b.n -= n;
 }
 
-static int32_t take_z32(struct cursor *c)
+static inline int32_t take_z32(struct cursor *c)
 {
     int32_t v = 0;
-    size_t n = c->bad ? 0 : varint_z32(c->b, &v);
+    size_t n = c->bad ? 0 : varint_z32_short(c->b, &v);
 
     c->bad = n == 0;
     skip(c, n);
     return v;
 }
 
-static int64_t take_z64(struct cursor *c)
+static inline int64_t take_z64(struct cursor *c)
 {
     int64_t v = 0;
-    size_t n = c->bad ? 0 : varint_z64(c->b, &v);
+    size_t n = c->bad ? 0 : varint_z64_short(c->b, &v);
 
     c->bad = n == 0;
     skip(c, n);
@@ -223,7 +223,7 @@ static int64_t take_z64(struct cursor *c)
 }
 
 // Length and bytes; -1 is null.
-static struct bytes take_bytes(struct cursor *c)
+static inline struct bytes take_bytes(struct cursor *c)
 {
     static const uint8_t empty[1];
     int32_t n = take_z32(c);

@@ -27,13 +27,23 @@ struct fieldplan {
     struct plan_node root;
     struct plan_node **by_slot;
     int n_slots, cap_slots;
+    bool members; // all of the root's are wanted
 };
+
+// The members of the root, as tokens, in their order, duplicates included.
+struct members {
+    struct value_object object;
+    size_t cap;
+};
+
+int members_grow(struct members *m, struct arena *a) LEAT_CHECKED;
 
 // Where a scanner puts what it finds. May be NULL when there is no plan.
 struct slots {
     struct value *values;
     uint8_t *known;
     struct arena *arena;
+    struct members *members; // NULL: not wanted
 };
 
 // Field by field: a struct built aside and copied would be read back in wider pieces than it was

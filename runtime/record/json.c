@@ -369,8 +369,36 @@ static inline void leave(struct json_scanner *s, uint32_t at, uint32_t close, en
     set_token(out, type, s->index.p + at, (size_t)close + 1 - at);
 }
 
+// Room for one more of the root's members, whose value is to be filled in; NULL: no memory.
+static inline struct value *note_member(struct json_scanner *s, struct bytes name)
+{
+    struct members *m = s->slots->members;
+
+    if (m->object.n == m->cap && members_grow(m, s->slots->arena) != 0)
+        return NULL;
+    m->object.names[m->object.n] = name;
+    return &m->object.values[m->object.n++];
+}
+
+static int note_scanned(struct json_scanner *s, const struct value *name, const struct value *value)
+{
+    struct bytes plain = name->s;
+    struct value *to = NULL;
+
+    if (name->type != VALUE_TEXT) {
+        uint8_t *p = arena_try_alloc(s->slots->arena, name->s.n);
+        plain = p != NULL ? bytes_of(p, json_unescape(name->s, p)) : BYTES_NULL;
+    }
+    if (!bytes_is_null(plain))
+        to = note_member(s, plain);
+    if (to == NULL)
+        return err_set(s->e, LEAT_ENOMEM, "out of memory for the members of a record");
+    *to = *value;
+    return 0;
+}
+
 // One member; the name's token starts at `at`.
-static int scan_member(struct json_scanner *s, uint32_t at, const struct plan_node *node)
+static int scan_member(struct json_scanner *s, uint32_t at, const struct plan_node *node, bool note)
 {
     const struct plan_node *child = NULL;
     struct value name, value;
@@ -391,19 +419,22 @@ static int scan_member(struct json_scanner *s, uint32_t at, const struct plan_no
     colon = json_index_next(&s->index);
     if (peek(s, colon) != ':')
         return bad(s, colon, "expected ':'");
-    return scan_value(s, json_index_next(&s->index), child, &value);
+    rc = scan_value(s, json_index_next(&s->index), child, &value);
+    return rc == 0 && note ? note_scanned(s, &name, &value) : rc;
 }
 
 // The members that records are made of: a plain name and text or a plain number, all of their
 // tokens in the chunk. Says false, with nothing done, for anything else; scan_member knows them
 // all, and the errors.
 static inline bool scan_flat_member(struct json_scanner *s, uint32_t at,
-                                    const struct plan_node *node, uint32_t *next)
+                                    const struct plan_node *node, bool note, uint32_t *next)
 {
     struct json_index *x = &s->index;
     const uint32_t *token = &x->at[x->i_at]; // closing quote, colon, value, ...
     const struct plan_node *child = NULL;
     const uint8_t *p = x->p, *value, *end;
+    struct bytes name;
+    struct value *noted;
     bool text;
 
     if (x->n_at - x->i_at < 5 || x->backslash || p[at] != '"' || p[token[1]] != ':')
@@ -413,10 +444,18 @@ static inline bool scan_flat_member(struct json_scanner *s, uint32_t at,
     end = text ? p + token[3] : plain_number_end(value, p + x->n);
     if (end == NULL)
         return false;
+    name = bytes_of(p + at + 1, token[0] - at - 1);
     if (node != NULL && node->child != NULL)
-        child = plan_member(node, bytes_of(p + at + 1, token[0] - at - 1));
+        child = plan_member(node, name);
     if (child != NULL && child->child != NULL)
         return false;
+    if (note) {
+        noted = note_member(s, name);
+        if (noted == NULL)
+            return false; // scan_member says so
+        set_token(noted, text ? VALUE_TEXT : VALUE_LAZY, value + text,
+                  (size_t)(end - value) - text);
+    }
     if (child != NULL) {
         set_token(&s->slots->values[child->slot], text ? VALUE_TEXT : VALUE_LAZY, value + text,
                   (size_t)(end - value) - text);
@@ -432,14 +471,15 @@ static int scan_object(struct json_scanner *s, uint32_t at, const struct plan_no
 {
     uint32_t next = json_index_next(&s->index);
     int rc = enter(s, at);
+    bool note = s->depth == 1 && s->slots != NULL && s->slots->members != NULL;
 
     if (rc == 0 && peek(s, next) == '}') {
         leave(s, at, next, VALUE_DOC_OBJECT, out);
         return 0;
     }
     while (rc == 0) {
-        if (!scan_flat_member(s, next, node, &next)) {
-            rc = scan_member(s, next, node);
+        if (!scan_flat_member(s, next, node, note, &next)) {
+            rc = scan_member(s, next, node, note);
             if (rc != 0)
                 break;
             next = json_index_next(&s->index);

@@ -10,6 +10,8 @@
 
 #include "runtime/base/heap.h"
 
+enum { MEMBERS_MIN = 16 };
+
 struct fieldplan *fieldplan_new(void)
 {
     struct fieldplan *p = heap_zalloc(sizeof *p);
@@ -72,6 +74,11 @@ int fieldplan_add(struct fieldplan *p, const struct path_step *steps, size_t n)
     return node->slot;
 }
 
+void fieldplan_add_members(struct fieldplan *p)
+{
+    p->members = true;
+}
+
 void plan_forget(const struct plan_node *node, struct slots *slots)
 {
     if (node->slot >= 0) {
@@ -122,6 +129,43 @@ static int slots_alloc(struct view *v, uint8_t state, struct err *e)
     return 0;
 }
 
+int members_grow(struct members *m, struct arena *a)
+{
+    size_t cap = m->cap > 0 ? m->cap * 2 : MEMBERS_MIN;
+    struct value *values = arena_try_alloc(a, cap * (sizeof *values + sizeof *m->object.names));
+    struct bytes *names;
+
+    if (values == NULL)
+        return LEAT_ENOMEM;
+    names = (struct bytes *)(void *)(values + cap);
+    if (m->object.n > 0) {
+        memcpy(values, m->object.values, m->object.n * sizeof *values);
+        memcpy(names, m->object.names, m->object.n * sizeof *names);
+    }
+    m->object.values = values;
+    m->object.names = names;
+    m->cap = cap;
+    return 0;
+}
+
+// Lua and `into` ask for members by name. Listing them while the text is walked anyway costs a few
+// stores per member; a second walk for the first name that is asked for costs as much as the first.
+static int scan_members(struct view *v, struct bytes raw, struct slots *slots, struct err *e)
+{
+    const struct plan_node *root = v->slots != NULL ? &v->plan->root : NULL;
+    struct members *m = arena_try_alloc(v->arena, sizeof *m);
+    int rc;
+
+    if (m == NULL)
+        return err_set(e, LEAT_ENOMEM, "out of memory for the members of a record");
+    *m = (struct members){.cap = 0};
+    slots->members = m;
+    rc = json_scan(raw, root, slots, &v->root, e);
+    if (rc == 0 && v->root.type == VALUE_DOC_OBJECT)
+        v->members = &m->object;
+    return rc;
+}
+
 int view_scan(struct view *v, const struct fieldplan *plan, enum format f, struct bytes raw,
               struct arena *a, struct err *e)
 {
@@ -136,7 +180,9 @@ int view_scan(struct view *v, const struct fieldplan *plan, enum format f, struc
         return rc;
     if (built)
         return value_decode(f, raw, a, &v->root, e);
-    slots = (struct slots){v->slots, v->known, a};
+    slots = (struct slots){v->slots, v->known, a, NULL};
+    if (plan != NULL && plan->members && f == FORMAT_JSON)
+        return scan_members(v, raw, &slots, e);
     root = v->slots != NULL ? &plan->root : NULL;
     return f == FORMAT_JSON ? json_scan(raw, root, &slots, &v->root, e)
                             : msgpack_scan(raw, root, &slots, &v->root, e);
@@ -213,6 +259,12 @@ static int members_index(struct view *v, struct err *e)
     return 0;
 }
 
+// Names of equal length mostly differ in their first byte; a call of memcmp costs more than that.
+static inline bool name_is(struct bytes a, struct bytes b)
+{
+    return a.n == b.n && (a.n == 0 || (a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0));
+}
+
 int view_member(struct view *v, struct bytes name, struct value *out, struct err *e)
 {
     int rc;
@@ -228,7 +280,7 @@ int view_member(struct view *v, struct bytes name, struct value *out, struct err
     }
     *out = VALUE_OF_MISSING;
     for (size_t i = v->members->n; i-- > 0;) {
-        if (!bytes_eq(v->members->names[i], name))
+        if (!name_is(v->members->names[i], name))
             continue;
         rc = value_force(&v->members->values[i], v->arena, e);
         *out = v->members->values[i];
@@ -262,7 +314,7 @@ int view_replace(struct view *v, int slot, struct value value, struct err *e)
     }
     v->slots[slot] = value;
     v->known[slot] = SLOT_FORCED;
-    struct slots all = {v->slots, v->known, v->arena};
+    struct slots all = {v->slots, v->known, v->arena, NULL};
     for (const struct plan_node *c = node->child; c != NULL; c = c->sibling)
         plan_open(c, &all);
     return 0;

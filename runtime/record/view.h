@@ -25,6 +25,8 @@ void fieldplan_free(struct fieldplan *p);
 // The slot of the path, added if new. The steps are copied. Only before the first view_* of the
 // plan.
 int fieldplan_add(struct fieldplan *p, const struct path_step *steps, size_t n);
+// Members of the record itself will be asked for by name (view_member).
+void fieldplan_add_members(struct fieldplan *p);
 int fieldplan_slots(const struct fieldplan *p);
 
 struct view {

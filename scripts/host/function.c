@@ -7,7 +7,8 @@
 // loading is deterministic.
 //
 // One protected call per record does everything that may raise: push the view and ctx, call, turn
-// the result into a value in the caller's arena.
+// the result into a value in the caller's arena. What each call needs hangs on the C function that
+// does it: an upvalue is an array access, the registry a hash lookup.
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "scripts/host/context.h"
@@ -25,24 +26,34 @@ struct invocation {
     struct fn_call *call;
 };
 
+enum { UP_FUNCTIONS = 1, UP_VIEW, UP_CTX };
+
 static int invoke(lua_State *L)
 {
     struct invocation *x = lua_touserdata(L, 1);
 
-    host_push_key(L, KEY_FUNCTIONS);
-    (void)lua_rawgeti(L, -1, x->f->index);
+    (void)lua_rawgeti(L, lua_upvalueindex(UP_FUNCTIONS), x->f->index);
     if (x->call->upgrade_from != 0) {
         value_push_copy(L, &x->call->event->view.root, x->call->arena);
         lua_pushinteger(L, x->call->upgrade_from);
     } else {
-        view_push_root(L, &x->call->event->view);
-        host_push_key(L, KEY_CTX);
+        view_push_root(L, lua_upvalueindex(UP_VIEW), &x->call->event->view);
+        lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     }
     lua_call(L, 2, 1);
     value_take(L, -1, x->call->arena, &x->call->result);
     if (x->call->keyed != NULL)
         context_take_state(L, x->call);
     return 0;
+}
+
+void script_fn_open(lua_State *L)
+{
+    host_push_key(L, KEY_FUNCTIONS);
+    host_push_key(L, KEY_VIEW);
+    host_push_key(L, KEY_CTX);
+    lua_pushcclosure(L, invoke, 3);
+    host_set_key(L, KEY_INVOKE);
 }
 
 static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
@@ -65,7 +76,7 @@ static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
     h->n_emits = h->cap_emits = 0;
     random_seed(&h->random, c->seed);
     c->result = VALUE_OF_MISSING;
-    rc = host_run(h, invoke, &x, 0, e);
+    rc = host_run_kept(h, KEY_INVOKE, &x, e);
     c->emits = rc == 0 ? h->emits : NULL;
     c->n_emits = rc == 0 ? h->n_emits : 0;
     h->call = NULL;

@@ -290,38 +290,62 @@ static int translate(struct host *h, int status, struct err *e)
     return code;
 }
 
-int host_call(struct host *h, int n_args, int n_results, struct err *e)
+// The stack is [.., handler, function, args...]; the handler's place is given.
+static int protected_call(struct host *h, int handler, int n_args, int n_results, struct err *e)
 {
     lua_State *L = h->L;
-    int base = lua_gettop(L) - n_args; // where the function is
-    int status, rc = 0;
+    int status, rc;
 
     ASSERT(!h->spent);
     h->fatal = 0;
     h->has_class = false;
-    lua_pushcfunction(L, on_error);
-    lua_insert(L, base); // [..., handler, function, args...]
     watchdog_enter(h->watchdog, L);
-    status = lua_pcall(L, n_args, n_results, base);
+    status = lua_pcall(L, n_args, n_results, handler);
     watchdog_leave(h->watchdog);
     // A job whose __close or error handler swallowed the sentinel is over all the same.
     if (status == LUA_OK && h->fatal != 0)
         status = LUA_ERRRUN;
     if (status != LUA_OK) {
         rc = translate(h, status, e);
-        lua_settop(L, base - 1);
+        lua_settop(L, handler - 1);
         return rc;
     }
-    lua_remove(L, base);
+    if (n_results == 0)
+        lua_settop(L, handler - 1);
+    else
+        lua_remove(L, handler);
     return 0;
+}
+
+int host_call(struct host *h, int n_args, int n_results, struct err *e)
+{
+    int base = lua_gettop(h->L) - n_args; // where the function is
+
+    lua_pushcfunction(h->L, on_error);
+    lua_insert(h->L, base);
+    return protected_call(h, base, n_args, n_results, e);
 }
 
 int host_run(struct host *h, lua_CFunction f, void *arg, int n_results, struct err *e)
 {
-    ASSERT(lua_checkstack(h->L, 8));
-    lua_pushcfunction(h->L, f); // light C functions and userdata allocate nothing
-    lua_pushlightuserdata(h->L, arg);
-    return host_call(h, 1, n_results, e);
+    lua_State *L = h->L;
+
+    ASSERT(lua_checkstack(L, 8));
+    lua_pushcfunction(L, on_error); // light C functions and userdata allocate nothing
+    lua_pushcfunction(L, f);
+    lua_pushlightuserdata(L, arg);
+    return protected_call(h, lua_gettop(L) - 2, 1, n_results, e);
+}
+
+int host_run_kept(struct host *h, enum host_key k, void *arg, struct err *e)
+{
+    lua_State *L = h->L;
+
+    ASSERT(lua_checkstack(L, 8));
+    lua_pushcfunction(L, on_error);
+    host_push_key(L, k);
+    lua_pushlightuserdata(L, arg);
+    return protected_call(h, lua_gettop(L) - 2, 1, 0, e);
 }
 
 static int open_environment(lua_State *L)

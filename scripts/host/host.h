@@ -37,6 +37,7 @@ enum host_key {     // values kept in the registry, by address of host_keys[k]
     KEY_TEST_META,
     KEY_VIEW, // the one view of the record of a call
     KEY_CTX,
+    KEY_INVOKE,     // calls a function of the plan (function.c)
     KEY_LAST_ERROR, // the text that carries host.error_class
     KEY_FORMAT,     // stock string.format
     KEY_TOSTRING,
@@ -91,6 +92,8 @@ void host_close(struct host *h);
 // Runs f(L) with `arg` as its light userdata argument, protected and under the limits. The stack is
 // as before afterwards, but for n_results values on success.
 int host_run(struct host *h, lua_CFunction f, void *arg, int n_results, struct err *e) LEAT_CHECKED;
+// The same for a function that is kept in the registry; no results.
+int host_run_kept(struct host *h, enum host_key k, void *arg, struct err *e) LEAT_CHECKED;
 // The same for a function and its arguments on the stack.
 int host_call(struct host *h, int n_args, int n_results, struct err *e) LEAT_CHECKED;
 

@@ -84,6 +84,7 @@ static int run_file(lua_State *L)
     int functions, n;
 
     words_open(L);
+    script_fn_open(L);
     lua_newtable(L);
     host_set_key(L, KEY_MODULES);
     host_push_key(L, KEY_WORDS);

@@ -27,6 +27,8 @@ void script_free(void *script);
 int script_run_file(struct script *s, struct err *e) LEAT_CHECKED;
 // Fills the plan from the description at KEY_PLAN. In reader.c.
 int plan_read(struct script *s, struct plan *p, struct err *e) LEAT_CHECKED;
+// Makes KEY_INVOKE, once the functions' table, the view and ctx are there. Raises. In function.c.
+void script_fn_open(lua_State *L);
 // A struct fn for function number `index`. In function.c.
 struct fn *script_fn_new(struct script *s, int index, int line);
 // Appends what the function at i does (describe.c), and whether it names ctx.db; the stack is lost.

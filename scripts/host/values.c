@@ -106,6 +106,103 @@ struct member {
     struct value value;
 };
 
+// Lua's order is no order: by name, as they come.
+static void member_place(struct member *m, size_t n, const struct member *x)
+{
+    size_t k;
+
+    for (k = n; k > 0 && bytes_cmp(x->name, m[k - 1].name) < 0; k--)
+        m[k] = m[k - 1];
+    m[k] = *x;
+}
+
+// What needs no look at a metatable and raises nothing; a text stays Lua's.
+static bool take_scalar(lua_State *L, int i, struct value *out)
+{
+    switch (lua_type(L, i)) {
+    case LUA_TBOOLEAN:
+        *out = value_bool(lua_toboolean(L, i));
+        return true;
+    case LUA_TNUMBER:
+        *out = lua_isinteger(L, i) ? value_int(lua_tointeger(L, i))
+                                   : value_float(lua_tonumber(L, i));
+        return out->type == VALUE_INT || isfinite(out->f);
+    case LUA_TSTRING:
+        out->s = lua_bytes(L, i);
+        out->type = bytes_is_utf8(out->s) ? VALUE_TEXT : VALUE_BYTES;
+        return true;
+    default:
+        return false;
+    }
+}
+
+// As arena_copy does: with a NUL behind, which some readers rely on.
+static struct bytes put_bytes(uint8_t **at, struct bytes s)
+{
+    uint8_t *p = *at;
+
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    *at += s.n + 1;
+    return bytes_of(p, s.n);
+}
+
+// The members, object, names and texts in one piece of memory.
+static void flat_object(struct take *t, const struct member *m, size_t n, size_t bytes,
+                        struct value *out)
+{
+    struct value_object *o;
+    uint8_t *at;
+
+    t->items += n;
+    t->bytes += bytes;
+    check_budget(t);
+    o = arena_alloc(t->arena,
+                    sizeof(*o) + n * (sizeof(*o->values) + sizeof(*o->names) + 2) + bytes);
+    o->n = n;
+    o->values = (struct value *)(o + 1);
+    o->names = (struct bytes *)(o->values + n);
+    at = (uint8_t *)(o->names + n);
+    for (size_t k = 0; k < n; k++) {
+        o->names[k] = put_bytes(&at, m[k].name);
+        o->values[k] = m[k].value;
+        if (m[k].value.type == VALUE_TEXT || m[k].value.type == VALUE_BYTES)
+            o->values[k].s = put_bytes(&at, m[k].value.s);
+    }
+    out->type = VALUE_OBJECT;
+    out->object = o;
+}
+
+// What most functions return, a few scalars by name, in one walk over the table. False when it is
+// anything else, with nothing done.
+static bool take_flat(struct take *t, int i, struct value *out)
+{
+    struct member m[SMALL_OBJECT_MAX];
+    lua_State *L = t->L;
+    size_t n = 0, bytes = 0;
+
+    lua_pushnil(L);
+    for (; lua_next(L, i) != 0; n++) { // [.., key, value]
+        struct member x = {.value = VALUE_OF_MISSING};
+
+        if (n == SMALL_OBJECT_MAX || lua_type(L, -2) != LUA_TSTRING ||
+            !take_scalar(L, -1, &x.value)) {
+            lua_pop(L, 2);
+            return false;
+        }
+        x.name = lua_bytes(L, -2);
+        bytes += x.name.n;
+        if (x.value.type == VALUE_TEXT || x.value.type == VALUE_BYTES)
+            bytes += x.value.s.n;
+        member_place(m, n, &x);
+        lua_pop(L, 1);
+    }
+    if (n > 0)
+        flat_object(t, m, n, bytes, out);
+    return n > 0;
+}
+
 // Decided before a member is looked at: taking members twice, level by level, would double the work
 // with each level of nesting.
 static bool is_small_object(lua_State *L, int i)
@@ -128,23 +225,21 @@ static void take_small_object(struct take *t, int i, struct value *out)
 {
     struct member m[SMALL_OBJECT_MAX];
     struct value_object *o;
-    size_t n = 0, k;
+    size_t n = 0;
 
     lua_pushnil(t->L);
     for (; lua_next(t->L, i) != 0; n++) { // [.., key, value]
         struct member x = {0};
         x.name = lua_bytes(t->L, -2);
         take_any(t, lua_gettop(t->L), &x.value);
-        for (k = n; k > 0 && bytes_cmp(x.name, m[k - 1].name) < 0; k--)
-            m[k] = m[k - 1];
-        m[k] = x;
+        member_place(m, n, &x);
         lua_pop(t->L, 1);
     }
     o = arena_alloc(t->arena, sizeof(*o));
     o->n = n;
     o->names = arena_alloc(t->arena, n * sizeof(*o->names));
     o->values = arena_alloc(t->arena, n * sizeof(*o->values));
-    for (k = 0; k < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         o->names[k] = arena_copy(t->arena, m[k].name);
         o->values[k] = m[k].value;
         t->bytes += m[k].name.n;
@@ -173,6 +268,12 @@ static void take_table(struct take *t, int i, struct value *out)
     int keys;
 
     luaL_checkstack(L, 12, "tables nested too deep");
+    if (!lua_getmetatable(L, i)) {
+        if (take_flat(t, i, out))
+            return;
+    } else {
+        lua_pop(L, 1);
+    }
     lua_pushvalue(L, i);
     i = lua_gettop(L);
     freeze_see_through(L, i);
@@ -330,9 +431,13 @@ void view_push(lua_State *L, const struct value *v, struct arena *a); // views.c
 
 void value_push(lua_State *L, const struct value *v, struct arena *a)
 {
-    struct value forced = *v;
-    struct err e = {0};
+    struct value forced;
+    struct err e;
 
+    if (push_scalar(L, v))
+        return;
+    forced = *v;
+    err_clear(&e);
     if (forced.type == VALUE_LAZY && value_force(&forced, a, &e) != 0)
         host_raise_err(L, &e);
     if (!push_scalar(L, &forced))

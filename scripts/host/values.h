@@ -20,8 +20,9 @@ void value_push_copy(lua_State *L, const struct value *v, struct arena *a);
 // The value at index i, copied into the arena (views are taken as they are). nil gives MISSING.
 void value_take(lua_State *L, int i, struct arena *a, struct value *out);
 
-// The view of a call's own record, made once per state and pointed at each record in turn.
-void view_push_root(lua_State *L, struct view *v);
+// The view of a call's own record, made once per state (it is at index `kept`) and pointed at each
+// record in turn.
+void view_push_root(lua_State *L, int kept, struct view *v);
 // Whether the value at i is a view; then *out is its value.
 bool view_value(lua_State *L, int i, struct value *out);
 // If the value at i is a view: pushes its keys in order and returns true.

@@ -68,7 +68,7 @@ void view_push(lua_State *L, const struct value *v, struct arena *a)
     x->generation = host_of(L)->generation;
 }
 
-void view_push_root(lua_State *L, struct view *v)
+void view_push_root(lua_State *L, int kept, struct view *v)
 {
     struct lua_view *x;
 
@@ -76,12 +76,12 @@ void view_push_root(lua_State *L, struct view *v)
         value_push(L, &v->root, v->arena);
         return;
     }
-    host_push_key(L, KEY_VIEW);
-    x = lua_touserdata(L, -1);
+    x = lua_touserdata(L, kept);
     x->value = v->root;
     x->record = v;
     x->arena = v->arena;
     x->generation = host_of(L)->generation;
+    lua_pushvalue(L, kept);
 }
 
 bool view_value(lua_State *L, int i, struct value *out)
@@ -95,9 +95,10 @@ bool view_value(lua_State *L, int i, struct value *out)
 
 static void view_get(lua_State *L, struct lua_view *v, struct bytes name, struct value *out)
 {
-    struct err e = {0};
+    struct err e; // not zeroed: 512 bytes per field
     int rc;
 
+    err_clear(&e);
     *out = VALUE_OF_MISSING;
     if (!value_is_object(&v->value))
         return; // list.name: not there, as in a table
@@ -107,17 +108,27 @@ static void view_get(lua_State *L, struct lua_view *v, struct bytes name, struct
         host_raise_err(L, &e);
 }
 
+// The element whose number is at index 2.
+static void view_element(lua_State *L, struct lua_view *v, struct value *out)
+{
+    struct err e;
+
+    err_clear(&e);
+    *out = VALUE_OF_MISSING;
+    if (lua_isinteger(L, 2) && value_is_array(&v->value) &&
+        value_element(&v->value, lua_tointeger(L, 2), v->arena, out, &e) != 0)
+        host_raise_err(L, &e);
+}
+
 static int view_index(lua_State *L)
 {
     struct lua_view *v = self_view(L);
-    struct value out = VALUE_OF_MISSING;
-    struct err e = {0};
+    struct value out;
 
     if (lua_type(L, 2) == LUA_TSTRING)
         view_get(L, v, lua_bytes(L, 2), &out);
-    else if (lua_isinteger(L, 2) && value_is_array(&v->value) &&
-             value_element(&v->value, lua_tointeger(L, 2), v->arena, &out, &e) != 0)
-        host_raise_err(L, &e);
+    else
+        view_element(L, v, &out);
     value_push(L, &out, v->arena);
     return 1;
 }

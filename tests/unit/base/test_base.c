@@ -150,12 +150,14 @@ static void maps_equal_model(void **state)
 // end is read.
 static void varints(void **state)
 {
-    static const int64_t samples[] = {0,   1,         -1,        63,        64,       -64,
-                                      -65, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
+    static const int64_t samples[] = {0,    1,         -1,        63,        64,       -64,  -65,
+                                      8191, -8192,     8192,      -8193,     300,      -300, 0x7fff,
+                                      -1,   INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
     static const uint8_t too_long[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                                        0x80, 0x80, 0x80, 0x80, 0x01};
     static const uint8_t too_wide[] = {0xff, 0xff, 0xff, 0xff, 0x1f};
     uint8_t p[VARINT64_MAX];
+    int32_t narrow;
     uint32_t u;
     int64_t v;
 
@@ -165,8 +167,17 @@ static void varints(void **state)
         assert_int_equal(n, varint_size_z64(samples[i]));
         assert_int_equal(varint_z64(bytes_of(p, n), &v), n);
         assert_true(v == samples[i]);
-        for (size_t cut = 0; cut < n; cut++)
+        assert_int_equal(varint_z64_short(bytes_of(p, n), &v), n);
+        assert_true(v == samples[i]);
+        if (samples[i] == (int32_t)samples[i]) {
+            assert_int_equal(varint_z32_short(bytes_of(p, n), &narrow), n);
+            assert_int_equal(narrow, samples[i]);
+        }
+        for (size_t cut = 0; cut < n; cut++) {
             assert_int_equal(varint_z64(bytes_of(p, cut), &v), 0);
+            assert_int_equal(varint_z64_short(bytes_of(p, cut), &v), 0);
+            assert_int_equal(varint_z32_short(bytes_of(p, cut), &narrow), 0);
+        }
     }
     assert_int_equal(varint_z64(bytes_of(too_long, sizeof too_long), &v), 0);
     assert_int_equal(varint_u32(bytes_of(too_wide, sizeof too_wide), &u), 0);
@@ -181,12 +192,20 @@ static void utf8(void **state)
     static const char *const bad[] = {
         "\x80",         "\xc0\xaf",         "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82",
         "abcdefgh\xff", "\xf0\x80\x80\xaf", "\xc3(",        "\xe0\x9f\xbf"};
+    char text[40];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(bytes_is_utf8(bytes_str(good[i])));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(bytes_is_utf8(bytes_str(bad[i])));
+    for (size_t n = 1; n <= 40; n++) // wherever the stray byte is
+        for (size_t at = 0; at < n; at++) {
+            memset(text, 'a', n);
+            assert_true(bytes_is_utf8(bytes_of(text, n)));
+            text[at] = '\xff';
+            assert_false(bytes_is_utf8(bytes_of(text, n)));
+        }
 }
 
 // Kafka's partitioner: the values that the Java client's Utils.murmur2 gives.

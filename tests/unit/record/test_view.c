@@ -3,7 +3,7 @@
 
 struct fixture {
     struct arena arena;
-    struct fieldplan *plan;
+    struct fieldplan *plan, *listing; // listing: all members
     int device, site, sku, item, deep;
 };
 
@@ -22,6 +22,8 @@ static int setup(void **state)
     f->sku = fieldplan_add(f->plan, (struct path_step[]){items, second, sku}, 3);
     f->item = fieldplan_add(f->plan, (struct path_step[]){items, second}, 2);
     f->deep = fieldplan_add(f->plan, (struct path_step[]){asset, site, sku}, 3);
+    f->listing = fieldplan_new();
+    fieldplan_add_members(f->listing);
     *state = f;
     return 0;
 }
@@ -31,6 +33,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     fieldplan_free(f->plan);
+    fieldplan_free(f->listing);
     arena_deinit(&f->arena);
     free(f);
     return 0;
@@ -175,6 +178,62 @@ static void test_members(void **state)
     assert_string_equal(slot_text(f, &v, f->deep), "missing");
 }
 
+static const char *member_text(struct fixture *f, struct view *v, const char *name)
+{
+    struct value x;
+
+    assert_int_equal(view_member(v, bytes_str(name), &x, NULL), 0);
+    return x.type == VALUE_MISSING ? "missing" : (const char *)json_of(&x, &f->arena).p;
+}
+
+// Members that a scan lists on its way are those that a walk over the checked text finds: many of
+// them, escaped, nested, doubled, next to planned fields.
+static void test_members_listed(void **state)
+{
+    static const char *const names[] = {"a", "device", "a\"\u00e9", "", "asset", "tail", "zz"};
+    struct fixture *f = *state;
+    struct buf json = BUF_EMPTY;
+    struct random r;
+
+    random_seed(&r, 5);
+    for (int round = 0; round < 300; round++) {
+        struct bytes inner_name = BYTES_LIT("a");
+        struct value inner_value = value_float(0.5);
+        struct value_object inner = {1, &inner_name, &inner_value};
+        struct value_object object = {.n = random_below(&r, 40)};
+        struct bytes some[40];
+        struct value values[40], root = {.type = VALUE_OBJECT, .object = &object};
+        struct fieldplan *plan = fieldplan_new();
+        struct path_step step = {.name = BYTES_LIT("device")};
+        struct view walked, listed;
+        int slot = round % 2 ? fieldplan_add(plan, &step, 1) : -1;
+
+        object.names = some;
+        object.values = values;
+        for (size_t i = 0; i < object.n; i++) {
+            some[i] = bytes_str(names[random_below(&r, 6)]);
+            values[i] = i % 5 == 4   ? value_text(BYTES_LIT("x\ty"))
+                        : i % 5 == 3 ? (struct value){.type = VALUE_OBJECT, .object = &inner}
+                                     : value_int((int64_t)random_below(&r, 1000));
+        }
+        buf_clear(&json);
+        assert_int_equal(value_write_json(&root, &json, NULL), 0);
+        fieldplan_add_members(plan);
+        assert_int_equal(
+            view_scan(&walked, NULL, FORMAT_JSON, buf_bytes(&json), &f->arena, NULL), 0);
+        assert_int_equal(view_scan(&listed, plan, FORMAT_JSON, buf_bytes(&json), &f->arena, NULL),
+                         0);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            assert_string_equal(member_text(f, &listed, names[i]),
+                                member_text(f, &walked, names[i]));
+        if (slot >= 0)
+            assert_string_equal(slot_text(f, &listed, slot), member_text(f, &walked, "device"));
+        fieldplan_free(plan);
+        arena_reset(&f->arena);
+    }
+    buf_deinit(&json);
+}
+
 // The formats without fields appear as an object of one.
 static void test_text_and_bytes(void **state)
 {
@@ -202,7 +261,11 @@ static int scan_and_read(struct fixture *f, struct arena *a)
 
     if (rc == 0)
         rc = view_slot(&v, f->device, &out, NULL);
-    return rc != 0 ? rc : view_member(&v, BYTES_LIT("x"), &out, NULL);
+    if (rc == 0)
+        rc = view_member(&v, BYTES_LIT("x"), &out, NULL);
+    if (rc == 0)
+        rc = view_scan(&v, f->listing, FORMAT_JSON, raw, a, NULL);
+    return rc;
 }
 
 // Out of memory at any allocation of decoding is an error of that record, nothing else.
@@ -255,6 +318,7 @@ int run_view_tests(void)
         cmocka_unit_test_setup_teardown(test_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_same_over_all_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_members_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_and_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_arena_limit, setup, teardown),
