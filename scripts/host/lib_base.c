@@ -192,6 +192,37 @@ static void sort_keys(lua_State *L, int t, lua_Integer n)
     }
 }
 
+static void reverse(lua_State *L, int t, lua_Integer from, lua_Integer to)
+{
+    for (; from < to; from++, to--) {
+        lua_rawgeti(L, t, from);
+        lua_rawgeti(L, t, to);
+        lua_rawseti(L, t, from);
+        lua_rawseti(L, t, to);
+    }
+}
+
+// The sorted keys begin with integers below 1: those go behind 1..n.
+static void array_first(lua_State *L, int t, lua_Integer n)
+{
+    lua_Integer below = 0, end;
+
+    while (below < n && lua_rawgeti(L, t, below + 1) == LUA_TNUMBER && lua_tointeger(L, -1) < 1) {
+        lua_pop(L, 1);
+        below++;
+    }
+    end = below;
+    while (end < n && lua_rawgeti(L, t, end + 1) == LUA_TNUMBER &&
+           lua_tointeger(L, -1) == end + 1 - below) {
+        lua_pop(L, 1);
+        end++;
+    }
+    lua_settop(L, t);
+    reverse(L, t, 1, below);
+    reverse(L, t, below + 1, end);
+    reverse(L, t, 1, end);
+}
+
 void lib_ordered_keys(lua_State *L, int i)
 {
     lua_Integer n = 0;
@@ -209,8 +240,10 @@ void lib_ordered_keys(lua_State *L, int i)
         if (n % 4096 == 0)
             host_check_time(L);
     }
-    if (!sorted)
-        sort_keys(L, lua_gettop(L), n);
+    if (sorted)
+        return;
+    sort_keys(L, lua_gettop(L), n);
+    array_first(L, lua_gettop(L), n);
 }
 
 // Upvalues: contents, keys, last index.
