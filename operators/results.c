@@ -53,6 +53,7 @@ static int open_state(struct results *r, struct err *e)
     const struct plan_node *node = r->op->node;
     struct states *states = run_states(r->op->run);
     bool last = node->aggregate.window.kind == WINDOW_LAST; // a row for each reading
+    bool session = node->aggregate.window.kind == WINDOW_SESSION;
     const char **keys = heap_zalloc((size_t)(r->n_key + 1) * sizeof(*keys));
     const char **columns = heap_zalloc((size_t)(r->f.n + 1) * sizeof(*columns));
     struct arena names;
@@ -62,7 +63,9 @@ static int open_state(struct results *r, struct err *e)
                               .key_names = keys,
                               .n_key = r->n_key + last,
                               .columns = columns,
-                              .n_columns = last ? 0 : r->f.n};
+                              .n_columns = last ? 0 : r->f.n,
+                              .n_prefix = session ? r->n_key : 0,
+                              .by_key = session};
     int rc;
 
     arena_init(&names);

@@ -36,6 +36,46 @@ static const char *own_name(struct arena *a, const struct state_spec *spec)
     return name;
 }
 
+static void append_parts(const struct state *st, int from, int to, struct buf *sql)
+{
+    for (int i = from; i < to; i++) {
+        buf_append_str(sql, i > from ? ", " : "");
+        sql_append_name(sql, st->key_names[i]);
+    }
+}
+
+// An index that is needed for what `why` says, on the columns in `sql`, which is freed.
+static int make_index(struct state *st, const char *why, struct buf *columns, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_append_str(&sql, "CREATE INDEX IF NOT EXISTS ");
+    sql_append_name(&sql, arena_printf(&st->jf->arena, "_leat_%s_%s", why, st->table));
+    buf_append_str(&sql, " ON ");
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " (%s)", buf_cstr(columns));
+    if (st->fused != NULL)
+        buf_append_str(&sql, " WHERE " HIDDEN_COLUMN " IS NOT NULL");
+    rc = db_exec(st->jf->db, buf_cstr(&sql), e);
+    buf_deinit(&sql);
+    buf_deinit(columns);
+    return rc;
+}
+
+// Finds rows by the first parts of their key.
+static int index_prefix(struct state *st, struct err *e)
+{
+    struct buf columns = BUF_EMPTY;
+
+    append_parts(st, 0, st->n_prefix, &columns);
+    buf_printf(&columns, ", %s", st->win);
+    if (st->n_prefix < st->n_key)
+        buf_append_str(&columns, ", ");
+    append_parts(st, st->n_prefix, st->n_key, &columns);
+    return make_index(st, "keys", &columns, e);
+}
+
 static int make_own(struct state *st, const struct state_spec *spec, struct err *e)
 {
     struct arena *a = &st->jf->arena;
@@ -55,15 +95,14 @@ static int make_own(struct state *st, const struct state_spec *spec, struct err 
         sql_append_name(&sql, st->key_names[i]);
         buf_append_str(&sql, " ANY");
     }
-    buf_append_str(&sql, ", state BLOB, PRIMARY KEY (win");
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->key_names[i]);
-    }
+    buf_append_str(&sql, ", state BLOB, PRIMARY KEY (");
+    buf_append_str(&sql, spec->by_key ? "" : "win, ");
+    append_parts(st, 0, st->n_key, &sql);
+    buf_append_str(&sql, spec->by_key ? ", win" : "");
     buf_append_str(&sql, ")) STRICT, WITHOUT ROWID");
     rc = db_exec(st->jf->db, buf_cstr(&sql), e);
     buf_deinit(&sql);
-    return rc;
+    return rc < 0 || spec->n_prefix == 0 || spec->by_key ? rc : index_prefix(st, e);
 }
 
 static int add_hidden_column(struct state *st, struct err *e)
@@ -116,24 +155,13 @@ static bool key_is_in_order(const struct state *st)
 // too, and going through one would sort all of it first.
 static int index_windows(struct state *st, struct err *e)
 {
-    struct buf sql = BUF_EMPTY;
-    int rc;
+    struct buf columns = BUF_EMPTY;
 
     if (st->win == NULL || key_is_in_order(st))
         return 0;
-    buf_append_str(&sql, "CREATE INDEX IF NOT EXISTS ");
-    sql_append_name(&sql, arena_printf(&st->jf->arena, "_leat_open_%s", st->table));
-    buf_append_str(&sql, " ON ");
-    sql_append_name(&sql, st->table);
-    buf_printf(&sql, " (%s", st->win);
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->key_names[i]);
-    }
-    buf_append_str(&sql, ") WHERE " HIDDEN_COLUMN " IS NOT NULL");
-    rc = db_exec(st->jf->db, buf_cstr(&sql), e);
-    buf_deinit(&sql);
-    return rc;
+    buf_printf(&columns, "%s, ", st->win);
+    append_parts(st, 0, st->n_key, &columns);
+    return make_index(st, "open", &columns, e);
 }
 
 static int use_fused(struct state *st, const struct state_spec *spec, struct err *e)
@@ -157,7 +185,9 @@ static int use_fused(struct state *st, const struct state_spec *spec, struct err
         rc = find_columns(st, spec->columns, spec->n_columns, st->column_names, st->columns, e);
     if (rc == 0)
         rc = add_hidden_column(st, e);
-    return rc == 0 ? index_windows(st, e) : rc;
+    if (rc < 0)
+        return rc;
+    return spec->n_prefix > 0 ? index_prefix(st, e) : index_windows(st, e);
 }
 
 static void state_free(struct state *st)
@@ -170,6 +200,7 @@ static void state_free(struct state *st)
     db_stmt_free(st->touch);
     db_stmt_free(st->del);
     db_stmt_free(st->scan);
+    db_stmt_free(st->scan_key);
     db_stmt_free(st->first);
     heap_free(st);
 }
@@ -186,6 +217,7 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
     st = heap_zalloc(sizeof *st);
     st->jf = jf;
     st->n_key = spec->n_key;
+    st->n_prefix = spec->n_prefix;
     st->key_names = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->key_names);
     st->keys = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->keys);
     rc = spec->table >= 0 ? use_fused(st, spec, e) : make_own(st, spec, e);
@@ -199,6 +231,8 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
         rc = state_prepare_scan(st, e);
     if (rc == 0)
         rc = state_prepare_first(st, e);
+    if (rc == 0 && st->n_prefix > 0)
+        rc = state_prepare_scan_key(st, e);
     if (rc < 0) {
         state_free(st);
         return err_wrap(e, rc, "state of %s", spec->id);
@@ -270,7 +304,12 @@ static void bind_tagged(struct db_stmt *s, int i, uint8_t tag, struct bytes b,
     db_bind_blob(s, i, bytes_of(p, b.n + 1));
 }
 
-// column NULL: of a table of its own.
+// NULL: of a table of its own.
+static const struct column *key_column(const struct state *st, int part)
+{
+    return st->fused != NULL ? st->keys[part] : NULL;
+}
+
 static int bind_part(struct db_stmt *s, int i, const struct column *column, const struct value *v,
                      struct arena *scratch, struct err *e)
 {
@@ -297,10 +336,11 @@ static int bind_part(struct db_stmt *s, int i, const struct column *column, cons
     }
 }
 
-static int read_part(struct state *st, int part, struct arena *a, struct value *out, struct err *e)
+static int read_part(struct state *st, struct db_stmt *s, int part, struct arena *a,
+                     struct value *out, struct err *e)
 {
     struct bytes b;
-    int rc = cell_read(st->scan, 3 + part, st->fused != NULL ? st->keys[part] : NULL, a, out, e);
+    int rc = cell_read(s, 3 + part, st->fused != NULL ? st->keys[part] : NULL, a, out, e);
 
     if (rc < 0 || st->fused != NULL || out->type != VALUE_BYTES)
         return rc;
@@ -325,8 +365,7 @@ int state_bind_key(const struct state *st, struct db_stmt *s, int param, const s
     if (st->win != NULL)
         db_bind_int(s, param++, k->window);
     for (int i = 0; i < st->n_key && rc == 0; i++)
-        rc = bind_part(s, param++, st->fused != NULL ? st->keys[i] : NULL, &k->parts[i], scratch,
-                       e);
+        rc = bind_part(s, param++, key_column(st, i), &k->parts[i], scratch, e);
     return rc;
 }
 
@@ -487,28 +526,48 @@ static int state_clear(struct state *st, int64_t window, struct err *e)
     return fail(st, db_run(st->clear, e), e);
 }
 
-static int scan_row(struct state *st, struct value *parts, struct arena *a,
-                    int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
-                    struct err *e)
+struct scan {
+    struct db_stmt *s;
+    int (*each)(void *arg, const struct state_key *k, struct bytes blob);
+    void *arg;
+};
+
+static int scan_row(struct state *st, const struct scan *scan, struct value *parts,
+                    struct arena *a, struct err *e)
 {
-    struct state_key k = {.window = db_column_int(st->scan, 1),
-                          .window_end = db_column_int(st->scan, 2),
+    struct state_key k = {.window = db_column_int(scan->s, 1),
+                          .window_end = db_column_int(scan->s, 2),
                           .parts = parts};
     int rc = 0;
 
     arena_reset(a);
     for (int i = 0; i < st->n_key && rc == 0; i++)
-        rc = read_part(st, i, a, &parts[i], e);
-    return rc < 0 ? rc : each(arg, &k, db_column_blob(st->scan, 0));
+        rc = read_part(st, scan->s, i, a, &parts[i], e);
+    return rc < 0 ? rc : scan->each(scan->arg, &k, db_column_blob(scan->s, 0));
+}
+
+static int scan_rows(struct state *st, const struct scan *scan, struct err *e)
+{
+    struct value parts[KEY_PARTS_MAX];
+    struct arena a;
+    int rc;
+
+    arena_init(&a);
+    while ((rc = db_next(scan->s, e)) == 1) {
+        rc = scan_row(st, scan, parts, &a, e);
+        if (rc != 0)
+            break;
+    }
+    db_reset(scan->s);
+    arena_deinit(&a);
+    return rc < 0 ? fail(st, rc, e) : rc;
 }
 
 static int state_scan(struct state *st, int64_t from, int64_t to,
                       int (*each)(void *arg, const struct state_key *k, struct bytes blob),
                       void *arg, struct err *e)
 {
-    struct value parts[KEY_PARTS_MAX];
-    struct arena a;
-    int rc;
+    struct scan scan = {st->scan, each, arg};
 
     if (st->win == NULL && (from > 0 || to <= 0))
         return 0;
@@ -516,15 +575,25 @@ static int state_scan(struct state *st, int64_t from, int64_t to,
         db_bind_int(st->scan, 1, from);
         db_bind_int(st->scan, 2, to);
     }
-    arena_init(&a);
-    while ((rc = db_next(st->scan, e)) == 1) {
-        rc = scan_row(st, parts, &a, each, arg, e);
-        if (rc != 0)
-            break;
-    }
-    db_reset(st->scan);
-    arena_deinit(&a);
-    return rc < 0 ? fail(st, rc, e) : rc;
+    return scan_rows(st, &scan, e);
+}
+
+static int state_scan_key(struct state *st, const struct value *prefix, int64_t from, int64_t to,
+                          int (*each)(void *arg, const struct state_key *k, struct bytes blob),
+                          void *arg, struct err *e)
+{
+    struct scan scan = {st->scan_key, each, arg};
+    struct arena bound; // as long as the scan, which others may read in between
+    int rc = 0;
+
+    arena_init(&bound);
+    db_bind_int(st->scan_key, 1, from);
+    db_bind_int(st->scan_key, 2, to);
+    for (int i = 0; i < st->n_prefix && rc == 0; i++)
+        rc = bind_part(st->scan_key, i + 3, key_column(st, i), &prefix[i], &bound, e);
+    rc = rc < 0 ? fail(st, rc, e) : scan_rows(st, &scan, e);
+    arena_deinit(&bound);
+    return rc;
 }
 
 static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
@@ -554,4 +623,5 @@ const struct states_ops jobfile_states_ops = {
     .del = state_del,
     .first = state_first,
     .scan = state_scan,
+    .scan_key = state_scan_key,
 };

@@ -15,10 +15,10 @@ struct state {
     const char *table;
     const char *win, *win_end,
         *blob; // names of columns; win NULL: no window, win_end NULL: not kept
-    int n_key, n_columns;
+    int n_key, n_columns, n_prefix;
     const char **key_names, **column_names;
     const struct column **keys, **columns; // fused
-    struct db_stmt *get, *update, *insert, *touch, *del, *scan, *first;
+    struct db_stmt *get, *update, *insert, *touch, *del, *scan, *scan_key, *first;
     struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
     struct state *next;
 };
@@ -30,6 +30,7 @@ int state_prepare_update(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_insert(struct state *st, int rows, struct db_stmt **out,
                          struct err *e) LEAT_CHECKED;
 int state_prepare_scan(struct state *st, struct err *e) LEAT_CHECKED;
+int state_prepare_scan_key(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_first(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_clear(struct state *st, struct err *e) LEAT_CHECKED;
 // Of a row's blob by its key, on another connection.

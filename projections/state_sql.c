@@ -134,36 +134,68 @@ int state_prepare_clear(struct state *st, struct err *e)
 }
 
 // Columns: state, win, win_end, key parts.
+static void append_select(const struct state *st, struct buf *sql)
+{
+    buf_append_str(sql, "SELECT ");
+    sql_append_name(sql, st->blob);
+    buf_append_str(sql, ", ");
+    buf_append_str(sql, st->win != NULL ? st->win : "0");
+    buf_append_str(sql, ", ");
+    buf_append_str(sql, st->win_end != NULL ? st->win_end : "0");
+    for (int i = 0; i < st->n_key; i++) {
+        buf_append_str(sql, ", ");
+        sql_append_name(sql, st->key_names[i]);
+    }
+    buf_append_str(sql, " FROM ");
+    sql_append_name(sql, st->table);
+    buf_append_str(sql, " WHERE ");
+    sql_append_name(sql, st->blob);
+    buf_append_str(sql, " IS NOT NULL");
+    if (st->win != NULL)
+        buf_printf(sql, " AND %s >= ?1 AND %s < ?2", st->win, st->win);
+}
+
+// By window, then the parts of the key from `part` on.
+static void append_order(const struct state *st, int part, struct buf *sql)
+{
+    const char *word = " ORDER BY ";
+
+    if (st->win != NULL) {
+        buf_printf(sql, "%s%s", word, st->win);
+        word = ", ";
+    }
+    for (int i = part; i < st->n_key; i++) {
+        buf_append_str(sql, word);
+        sql_append_name(sql, st->key_names[i]);
+        word = ", ";
+    }
+}
+
 int state_prepare_scan(struct state *st, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
     int rc;
 
-    buf_append_str(&sql, "SELECT ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, ", ");
-    buf_append_str(&sql, st->win != NULL ? st->win : "0");
-    buf_append_str(&sql, ", ");
-    buf_append_str(&sql, st->win_end != NULL ? st->win_end : "0");
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, ", ");
-        sql_append_name(&sql, st->key_names[i]);
-    }
-    buf_append_str(&sql, " FROM ");
-    sql_append_name(&sql, st->table);
-    buf_append_str(&sql, " WHERE ");
-    sql_append_name(&sql, st->blob);
-    buf_append_str(&sql, " IS NOT NULL");
-    if (st->win != NULL)
-        buf_printf(&sql, " AND %s >= ?1 AND %s < ?2", st->win, st->win);
-    buf_printf(&sql, " ORDER BY %s", st->win != NULL ? st->win : "1");
-    for (int i = 0; i < st->n_key; i++) {
-        buf_append_str(&sql, i == 0 && st->win == NULL ? "" : ", ");
-        if (i == 0 && st->win == NULL)
-            sql.n -= 1; // the "1" that stands for no window
-        sql_append_name(&sql, st->key_names[i]);
-    }
+    append_select(st, &sql);
+    append_order(st, 0, &sql);
     rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->scan, e);
+    buf_deinit(&sql);
+    return rc;
+}
+
+int state_prepare_scan_key(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    append_select(st, &sql);
+    for (int i = 0; i < st->n_prefix; i++) {
+        buf_append_str(&sql, " AND ");
+        sql_append_name(&sql, st->key_names[i]);
+        buf_printf(&sql, " = ?%d", i + 3);
+    }
+    append_order(st, st->n_prefix, &sql);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->scan_key, e);
     buf_deinit(&sql);
     return rc;
 }

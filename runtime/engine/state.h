@@ -28,6 +28,8 @@ struct state_spec {
     int n_key;
     const char *const *columns; // of the fused table's result columns
     int n_columns;
+    int n_prefix; // > 0: scan_key asks by the first so many parts of the key
+    bool by_key;  // and nobody asks by window: first, scan and clear are not used
 };
 
 struct state_key {
@@ -70,6 +72,11 @@ struct states_ops {
     int (*scan)(struct state *st, int64_t from, int64_t to,
                 int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
                 struct err *e);
+    // The same for those whose key begins with these n_prefix parts, ordered by window, then the
+    // rest of the key.
+    int (*scan_key)(struct state *st, const struct value *prefix, int64_t from, int64_t to,
+                    int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
+                    struct err *e);
 };
 
 struct states {

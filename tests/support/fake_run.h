@@ -31,8 +31,8 @@ struct fake_rows {
 struct state {
     struct run *run;
     const char *id;
-    bool fused;
-    int n_key, n_columns;
+    bool fused, by_key;
+    int n_key, n_columns, n_prefix;
     struct fake_rows now, committed;
     struct bytes last_put; // of this step, to check order
     int64_t last_window;

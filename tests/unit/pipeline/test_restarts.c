@@ -99,6 +99,11 @@ static int windowed(struct trial *t, struct random *r, int from)
         w->kind = WINDOW_HOPPING;
         w->every_ms = size / 5;
     }
+    if (w->kind == WINDOW_TUMBLING && random_below(r, 3) == 0) {
+        w->kind = WINDOW_SESSION;
+        w->size_ms = 1 + size / 4;
+        w->every_ms = 0;
+    }
     if (kind == WINDOW_TUMBLING && random_below(r, 2) == 0)
         w->grace_ms = (int64_t)random_below(r, 4000);
     if (random_below(r, 2) == 0)
