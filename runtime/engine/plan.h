@@ -188,6 +188,13 @@ struct plan_join {
     int64_t grace_ms;
 };
 
+// What is known of a record before it is seen. NULL: nothing.
+struct plan_types {
+    const struct type *value;
+    const struct type *old; // $old
+    const struct type *key;
+};
+
 struct plan_node {
     enum node_kind kind;
     int line;
@@ -267,7 +274,9 @@ struct plan_node {
     struct plan_input *outs[OUT_PORTS]; // who reads each port, in file order (port field unused)
     int n_outs[OUT_PORTS];
     const char **key_names; // names of the parts of the key that reaches this node
-    int n_key_names;        // 0: the record's own key
+    const struct type **key_types;
+    int n_key_names;          // 0: the record's own key
+    struct plan_types in, out; // out: of OUT_MAIN, OUT_REST and OUT_FINAL
     bool native;            // no Lua runs per record here
     bool writes_rows;       // this node writes rows at once: its records need a savepoint
     uint64_t own, fingerprint; // what it means by itself, and with everything upstream
@@ -293,6 +302,7 @@ struct plan_table {
     // declared or generated, gets a hidden column `_leat_state blob` that `body` does not name.
     int aggregate;
     bool constrained; // by plan_finish: CHECK, UNIQUE or REFERENCES in an aggregate's table
+    const struct type *row; // by plan_finish: of its rows
 };
 
 struct plan_view {

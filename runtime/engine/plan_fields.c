@@ -82,13 +82,15 @@ struct compile {
 static int compile_expr(void *arg, struct plan_expr *x)
 {
     struct compile *c = arg;
+    const struct plan_types *in = &c->node->in;
     struct expr_binds binds = {.values = x->binds, .n = x->n_binds};
+    struct expr_scope scope = {c->node->fields, in->value, in->old, in->key};
 
     if (x->fn != NULL)
         c->lua = true;
     if (x->text == NULL || x->fn != NULL || x->compiled != NULL)
         return 0;
-    if (expr_compile(&x->compiled, bytes_str(x->text), &binds, c->node->fields, c->err) != 0)
+    if (expr_compile_typed(&x->compiled, bytes_str(x->text), &binds, &scope, c->err) != 0)
         return plan_error(c->plan, c->node, x->line, c->err);
     return 0;
 }
@@ -123,7 +125,14 @@ int plan_pass_fields(struct plan *p, struct err *e)
         assign(p, &p->nodes[i]);
         if (p->nodes[i].kind == NODE_SOURCE && p->nodes[i].source.schema != NULL)
             assign_schema(p, &p->nodes[i]);
+        plan_types_in(p, &p->nodes[i]);
         rc = plan_node_exprs(&p->nodes[i], compile_expr, &c);
+        if (rc == 0)
+            rc = plan_key_names(p, &p->nodes[i], e);
+        if (rc != 0)
+            return rc;
+        plan_types_out(p, &p->nodes[i]);
+        rc = plan_types_check(p, &p->nodes[i], e);
         if (rc != 0)
             return rc;
         set_flags(p, &p->nodes[i], c.lua);

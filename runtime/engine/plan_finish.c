@@ -4,8 +4,9 @@
 //
 //   writers       what writes a table stands before its changes()
 //   order         inputs before readers; who reads which port
-//   fields        one field plan per stream; expressions compiled against it
-//   names         key parts (after a path's last name, so behind fields), operator ids
+//   fields        one field plan per stream; expressions compiled against it and the types that
+//                 reach them; names of key parts
+//   names         operator ids
 //   tables        an aggregate and the table that shows it become one
 //   fingerprints  what each node means, its inputs included
 //   lint          warnings

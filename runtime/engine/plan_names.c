@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names that outlive a run: the parts of keys (columns of the tables that aggregates feed) and the
-// ids of operators (names of their state).
+// Names that outlive a run: the parts of keys (columns of the tables that aggregates feed), after a
+// path's last name, and the ids of operators (names of their state).
 //
 // An id is the path of words from the source: from[telemetry]/by/window/aggregate. where, select
 // and the like are left out of the paths of those behind them, so that adding one renames no state;
@@ -41,11 +41,30 @@ static void key_names_by(struct plan *p, struct plan_node *n, struct plan_node *
 {
     to->n_key_names = n->by.n;
     to->key_names = arena_alloc(&p->arena, (size_t)n->by.n * sizeof *to->key_names);
-    for (int i = 0; i < n->by.n; i++)
+    to->key_types = arena_alloc(&p->arena, (size_t)n->by.n * sizeof *to->key_types);
+    for (int i = 0; i < n->by.n; i++) {
         to->key_names[i] = (const char *)arena_copy(&p->arena, n->by.parts[i].name).p;
+        to->key_types[i] = plan_part_type(n, i);
+    }
 }
 
-static int key_names(struct plan *p, struct plan_node *n, struct err *e)
+static void key_take(struct plan *p, struct plan_node *n, const struct plan_node *from, bool first)
+{
+    const struct type **both;
+
+    if (first) {
+        n->n_key_names = from->n_key_names;
+        n->key_names = from->key_names;
+        n->key_types = from->key_types;
+        return;
+    }
+    both = arena_alloc(&p->arena, ((size_t)n->n_key_names + 1) * sizeof *both);
+    for (int i = 0; i < n->n_key_names; i++)
+        both[i] = type_either(n->key_types[i], from->key_types[i], &p->arena);
+    n->key_types = both;
+}
+
+int plan_key_names(struct plan *p, struct plan_node *n, struct err *e)
 {
     bool of_table = n->kind == NODE_CHANGES && n->changes.name != NULL; // the table's key, unnamed
 
@@ -56,13 +75,12 @@ static int key_names(struct plan *p, struct plan_node *n, struct err *e)
         if (from->kind == NODE_BY)
             key_names_by(p, from, &got);
         else
-            got.n_key_names = from->n_key_names, got.key_names = from->key_names;
+            key_take(p, &got, from, true);
         if (i > 0 && got.n_key_names != n->n_key_names)
             return plan_refuse(p, n->line, e,
                                "in %s: the streams that meet here have keys of %d and %d parts",
                                node_kind_name(n->kind), n->n_key_names, got.n_key_names);
-        if (i == 0)
-            n->n_key_names = got.n_key_names, n->key_names = got.key_names;
+        key_take(p, n, &got, i == 0);
     }
     if (n->kind == NODE_BY)
         for (int i = 0; i < n->by.n; i++)
@@ -131,9 +149,7 @@ int plan_pass_names(struct plan *p, struct err *e)
 
     hashmap_init(&used, 0);
     for (int i = 0; i < p->n_nodes && rc == 0; i++) {
-        rc = key_names(p, &p->nodes[i], e);
-        if (rc == 0)
-            rc = give_id(p, &p->nodes[i], &used, paths, e);
+        rc = give_id(p, &p->nodes[i], &used, paths, e);
     }
     hashmap_deinit(&used);
     return rc;

@@ -7,7 +7,7 @@
 // A table that nobody declared is made here. Its primary key starts with the window, because rows
 // of the windows that are open then lie beside each other: a commit touches few pages, and the
 // B-tree grows at its right edge only. Keys, min, max, first, last and sum keep the type they came
-// with (`any`).
+// with (`any`, or a decimal whose scale is known, so that SQL's own sum of them is exact too).
 #include "runtime/engine/plan_passes.h"
 
 #include <ctype.h>
@@ -44,9 +44,17 @@ static void column_name(struct buf *b, struct bytes name)
     buf_append_byte(b, '"');
 }
 
-static const char *column_type(enum agg_kind k)
+// Decimals keep their scale; what else keeps its own type is `any`.
+static const char *decimal_type(struct plan *p, const struct type *t)
 {
-    switch (k) {
+    if (t->kind != TYPE_DECIMAL || t->precision == 0)
+        return "any";
+    return arena_printf(&p->arena, "decimal(%d,%d)", t->precision, t->scale);
+}
+
+static const char *column_type(struct plan *p, const struct plan_aggregate *a)
+{
+    switch (a->kind) {
     case AGG_COUNT:
     case AGG_DISTINCT:
         return "integer";
@@ -57,18 +65,28 @@ static const char *column_type(enum agg_kind k)
     case AGG_COLLECT:
         return "json";
     default:
-        return "any";
+        return decimal_type(p, plan_result_type(p, a));
     }
 }
 
-static void write_key_columns(struct buf *b, const struct plan_node *n, const char *suffix)
+static void declare_key(struct plan *p, struct buf *b, const struct plan_node *n)
 {
     for (int i = 0; i < n->n_key_names; i++) {
         column_name(b, bytes_str(n->key_names[i]));
-        buf_append_str(b, suffix);
+        buf_printf(b, " %s not null,\n", decimal_type(p, n->key_types[i]));
     }
     if (n->n_key_names == 0)
-        buf_printf(b, "\"key\"%s", suffix);
+        buf_append_str(b, "\"key\" any not null,\n");
+}
+
+static void write_key(struct buf *b, const struct plan_node *n)
+{
+    for (int i = 0; i < n->n_key_names; i++) {
+        column_name(b, bytes_str(n->key_names[i]));
+        buf_append_str(b, i + 1 < n->n_key_names ? ", " : "");
+    }
+    if (n->n_key_names == 0)
+        buf_append_str(b, "\"key\"");
 }
 
 static const char *body_of(struct plan *p, const struct plan_node *n)
@@ -79,14 +97,13 @@ static const char *body_of(struct plan *p, const struct plan_node *n)
 
     if (windowed)
         buf_append_str(&b, "window_start time not null,\nwindow_end time not null,\n");
-    write_key_columns(&b, n, " any not null,\n");
+    declare_key(p, &b, n);
     for (int i = 0; i < n->aggregate.n; i++) {
         column_name(&b, n->aggregate.aggs[i].name);
-        buf_printf(&b, " %s,\n", column_type(n->aggregate.aggs[i].kind));
+        buf_printf(&b, " %s,\n", column_type(p, &n->aggregate.aggs[i]));
     }
     buf_append_str(&b, windowed ? "primary key (window_start, " : "primary key (");
-    write_key_columns(&b, n, ", ");
-    b.n -= 2;
+    write_key(&b, n);
     buf_append_str(&b, ")");
     body = arena_strdup(&p->arena, buf_cstr(&b));
     buf_deinit(&b);

@@ -69,11 +69,6 @@ int lexer_next(struct lexer *x, struct token *out) LEAT_CHECKED;
 
 // --- tree
 // ---------------------------------------------------------------------------------------------
-// What is known about a value before any record is seen. nil is always possible.
-enum type { TYPE_ANY, TYPE_NIL, TYPE_BOOL, TYPE_NUMBER, TYPE_TEXT };
-const char *type_name(enum type t);
-enum type type_of_value(const struct value *v);
-
 enum meta {
     META_KEY,
     META_TIME,
@@ -99,7 +94,7 @@ struct fn;
 
 struct node {
     enum node_kind kind;
-    enum type type;
+    const struct type *type; // what is known of its value
     enum op op;
     enum meta meta;
     uint32_t start, end; // in the text, for messages
@@ -117,6 +112,7 @@ struct parser {
     struct lexer lexer;
     struct token token; // the one that comes next
     const struct expr_binds *binds;
+    struct expr_scope scope; // types all set
     int n_bound;
     int depth;
     struct arena *arena;
@@ -125,6 +121,9 @@ struct parser {
 
 // The whole text to a checked, folded tree in the arena.
 int parser_run(struct parser *p, struct node **out) LEAT_CHECKED;
+// Sets the node's type and refuses what cannot be right for any record. Its parts are done.
+int check_node(struct parser *p, struct node *n) LEAT_CHECKED;
+int check_path(struct parser *p, struct node *n) LEAT_CHECKED;
 // Canonical text.
 void node_print(const struct node *n, struct buf *out);
 
@@ -134,6 +133,8 @@ void node_print(const struct node *n, struct buf *out);
 int op_unary(enum op op, const struct value *a, struct value *out, struct err *e) LEAT_CHECKED;
 int op_binary(enum op op, const struct value *a, const struct value *b, struct arena *arena,
               struct value *out, struct err *e) LEAT_CHECKED;
+// What cannot be had of decimals: a float beside one, or a result that is not exact.
+int op_not_exact(enum op op, bool with_float, struct err *e);
 int op_index(const struct value *of, const struct value *index, struct arena *arena,
              struct value *out, struct err *e) LEAT_CHECKED;
 
@@ -144,24 +145,40 @@ struct call {
     struct err *e;
 };
 
+enum gives {
+    GIVES_BOOL,
+    GIVES_INTEGER,
+    GIVES_TIME,
+    GIVES_DECIMAL,
+    GIVES_NUMBER,
+    GIVES_TEXT,
+    GIVES_SAME,   // the number type of its argument
+    GIVES_WHOLE,  // an integer, but of large floats
+    GIVES_ROUND,  // one of the two
+    GIVES_EITHER, // one of its arguments
+};
+
 struct fn {
     const char *name;
     int n_min, n_max; // n_max < 0: any number
     // One letter per argument, the last one for all after it: t text, n number, i integer, d
-    // duration (text or integer), * any.
+    // duration (text or integer), * any; and what the function looks at itself: c text or an array,
+    // s text or a number.
     const char *takes;
-    enum type gives;
+    enum gives gives;
     bool nil_first_only; // nil propagates from the first argument only
+    bool same;           // the arguments are compared with the first
     int (*call)(const struct call *c,
                 struct value *out); // NULL: coalesce, which is compiled to jumps
 };
 
-// NULL when unknown; then `like` is the nearest name, or NULL.
-const struct fn *fn_find(struct bytes name, const char **like);
+// NULL when unknown; then *like says what may have been meant, or is "". In the arena.
+const struct fn *fn_find(struct bytes name, struct arena *a, const char **like);
 // Checks argument types, propagates nil, calls.
 int fn_call(const struct fn *fn, const struct call *c, struct value *out) LEAT_CHECKED;
-// The type that argument i must have.
-enum type fn_takes(const struct fn *fn, int i);
+// What argument i must be: its letter, and in words.
+char fn_letter(const struct fn *fn, int i);
+const char *fn_wants(const struct fn *fn, int i);
 
 // Lua's patterns with a budget of steps: 1 = matches, 0 = does not, LEAT_ETYPE for a bad pattern or
 // too much work.

@@ -45,12 +45,18 @@ static void describe(struct expr *x)
     list_paths(x, x->tree);
 }
 
-static int compile(struct expr *x, const struct expr_binds *binds, struct fieldplan *plan,
+static const struct type *or_any(const struct type *t)
+{
+    return t != NULL ? t : &type_any;
+}
+
+static int compile(struct expr *x, const struct expr_binds *binds, const struct expr_scope *scope,
                    struct err *e)
 {
     struct parser p = {
         .lexer = {.text = x->text, .arena = &x->arena, .e = e},
         .binds = binds,
+        .scope = {scope->plan, or_any(scope->value), or_any(scope->old), or_any(scope->key)},
         .arena = &x->arena,
         .e = e,
     };
@@ -65,7 +71,7 @@ static int compile(struct expr *x, const struct expr_binds *binds, struct fieldp
     if (rc != 0)
         return rc;
     x->tree = tree;
-    rc = code_make(x, plan, e);
+    rc = code_make(x, scope->plan, e);
     if (rc == 0)
         describe(x);
     return rc;
@@ -74,13 +80,19 @@ static int compile(struct expr *x, const struct expr_binds *binds, struct fieldp
 int expr_compile(struct expr **out, struct bytes text, const struct expr_binds *binds,
                  struct fieldplan *plan, struct err *e)
 {
+    return expr_compile_typed(out, text, binds, &(struct expr_scope){.plan = plan}, e);
+}
+
+int expr_compile_typed(struct expr **out, struct bytes text, const struct expr_binds *binds,
+                       const struct expr_scope *scope, struct err *e)
+{
     struct expr *x = heap_zalloc(sizeof *x);
     struct err local = {0};
     int rc;
 
     arena_init(&x->arena);
     x->text = arena_copy(&x->arena, text);
-    rc = compile(x, binds, plan, &local);
+    rc = compile(x, binds, scope, &local);
     if (rc == 0) {
         *out = x;
         return 0;
@@ -100,6 +112,11 @@ void expr_free(struct expr *x)
         return;
     arena_deinit(&x->arena);
     heap_free(x);
+}
+
+const struct type *expr_type(const struct expr *x)
+{
+    return x->tree->type;
 }
 
 struct bytes expr_text(const struct expr *x)

@@ -15,6 +15,7 @@
 #define LEAT_EXPR_EXPR_H
 
 #include "runtime/record/event.h"
+#include "runtime/record/type.h"
 
 struct expr;
 
@@ -37,6 +38,19 @@ struct expr_binds {
 //   expression "temperature >": unexpected 'end of expression' near column 14
 int expr_compile(struct expr **out, struct bytes text, const struct expr_binds *binds,
                  struct fieldplan *plan, struct err *e) LEAT_CHECKED;
+// What the expression is about. A type that is NULL is not known; those given live longer than the
+// expression.
+struct expr_scope {
+    struct fieldplan *plan; // as above
+    const struct type *value, *old, *key;
+};
+// The same with types: a path that the record does not have is refused, and so is what can be right
+// for no record, such as
+//   expression "temprature > 90": schema reading has no field 'temprature' near column 1 (did ...)
+int expr_compile_typed(struct expr **out, struct bytes text, const struct expr_binds *binds,
+                       const struct expr_scope *scope, struct err *e) LEAT_CHECKED;
+// What is known of the result.
+const struct type *expr_type(const struct expr *x);
 void expr_free(struct expr *x); // NULL is fine
 
 // LEAT_ETYPE (wrong types, overflow, integer division by zero), LEAT_ENUMBER (an input number that

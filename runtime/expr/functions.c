@@ -8,6 +8,7 @@
 
 #include "runtime/base/datetime.h"
 #include "runtime/base/number.h"
+#include "runtime/base/suggest.h"
 
 static bool is_text(const struct value *v)
 {
@@ -144,14 +145,29 @@ static int whole(double d, struct value *out)
     return give(out, d >= -0x1p63 && d < 0x1p63 ? value_int((int64_t)d) : value_float(d));
 }
 
+static struct decimal decimal_of(const struct value *v)
+{
+    return (struct decimal){v->i, v->type == VALUE_DECIMAL ? v->scale : 0};
+}
+
 static int fn_floor(const struct call *c, struct value *out)
 {
-    return c->args[0].type == VALUE_INT ? give(out, c->args[0]) : whole(floor(c->args[0].f), out);
+    if (c->args[0].type == VALUE_FLOAT)
+        return whole(floor(c->args[0].f), out);
+    return give(out, value_int(decimal_floor(decimal_of(&c->args[0]))));
 }
 
 static int fn_ceil(const struct call *c, struct value *out)
 {
-    return c->args[0].type == VALUE_INT ? give(out, c->args[0]) : whole(ceil(c->args[0].f), out);
+    struct decimal d = decimal_of(&c->args[0]), back;
+    int64_t below;
+
+    if (c->args[0].type == VALUE_FLOAT)
+        return whole(ceil(c->args[0].f), out);
+    below = decimal_floor(d);
+    if (decimal_rescale(d, 0, &back) != 0)
+        below++; // something is behind the point, so it is far from the end
+    return give(out, value_int(below));
 }
 
 // Half away from zero by the exact value of v * 10^digits: the product's rounding error, had by
@@ -171,6 +187,17 @@ static double round_to(double v, int digits)
     return copysign(n / power, v);
 }
 
+static int round_decimal(const struct call *c, int digits, struct value *out)
+{
+    struct decimal d;
+    int rc = decimal_round(decimal_of(&c->args[0]), digits, &d);
+
+    ASSERT(rc == 0 || digits == 0); // fewer digits fit in any case
+    if (rc != 0)
+        return err_set(c->e, LEAT_ETYPE, "decimal overflow");
+    return give(out, c->n == 1 ? value_int(d.i) : value_of_decimal(d));
+}
+
 static int fn_round(const struct call *c, struct value *out)
 {
     int64_t digits = c->n > 1 ? c->args[1].i : 0;
@@ -179,6 +206,8 @@ static int fn_round(const struct call *c, struct value *out)
         return err_set(c->e, LEAT_ETYPE, "digits must be 0 to 15");
     if (c->args[0].type == VALUE_INT)
         return give(out, c->args[0]);
+    if (c->args[0].type == VALUE_DECIMAL)
+        return round_decimal(c, (int)digits, out);
     if (c->n == 1)
         return whole(round(c->args[0].f), out);
     return give(out, value_float(round_to(c->args[0].f, (int)digits)));
@@ -227,6 +256,10 @@ static int fn_num(const struct call *c, struct value *out)
 
     if (v->type == VALUE_INT || v->type == VALUE_FLOAT)
         return give(out, *v);
+    if (v->type == VALUE_DECIMAL && v->scale > 0)
+        return give(out, value_float(decimal_to_float(decimal_of(v))));
+    if (v->type == VALUE_DECIMAL)
+        return give(out, value_int(v->i));
     if (!is_text(v))
         return err_set(c->e, LEAT_ETYPE, "cannot make a number of %s", value_type_name(v));
     switch (number_parse_int(v->s, &i)) {
@@ -239,10 +272,23 @@ static int fn_num(const struct call *c, struct value *out)
     }
 }
 
+// Towards zero.
+static int64_t decimal_cut(struct decimal d)
+{
+    int64_t below = decimal_floor(d);
+    struct decimal whole;
+
+    return d.i < 0 && decimal_rescale(d, 0, &whole) != 0 ? below + 1 : below;
+}
+
 static int fn_int(const struct call *c, struct value *out)
 {
-    int rc = fn_num(c, out);
+    int rc;
     double d;
+
+    if (c->args[0].type == VALUE_DECIMAL)
+        return give(out, value_int(decimal_cut(decimal_of(&c->args[0]))));
+    rc = fn_num(c, out);
 
     if (rc != 0 || out->type == VALUE_INT)
         return rc;
@@ -250,6 +296,23 @@ static int fn_int(const struct call *c, struct value *out)
     if (d < -0x1p63 || d >= 0x1p63)
         return err_set(c->e, LEAT_ENUMBER, "does not fit into a 64-bit integer");
     return give(out, value_int((int64_t)d));
+}
+
+// The scale is the number of digits behind the point; a float is taken as it is written.
+static int fn_dec(const struct call *c, struct value *out)
+{
+    const struct value *v = &c->args[0];
+    struct decimal d;
+    int rc = value_decimal(v, &d);
+
+    if (rc == LEAT_ETYPE)
+        return err_set(c->e, rc, "cannot make a decimal of %s", value_type_name(v));
+    if (rc != 0 && v->type == VALUE_TEXT)
+        return err_set(c->e, rc, "'%.*s' is not a decimal of at most 18 digits",
+                       (int)(v->s.n < 40 ? v->s.n : 40), (const char *)v->s.p);
+    if (rc != 0)
+        return err_set(c->e, rc, "the number is not a decimal of at most 18 digits");
+    return give(out, value_of_decimal(d));
 }
 
 static int fn_text(const struct call *c, struct value *out)
@@ -312,8 +375,6 @@ static int fn_time(const struct call *c, struct value *out)
         int rc = check_time(c, v->i);
         return rc != 0 ? rc : give(out, *v);
     }
-    if (!is_text(v))
-        return err_set(c->e, LEAT_ETYPE, "cannot make a time of %s", value_type_name(v));
     if (datetime_parse(v->s, &ms) != 0)
         return err_set(c->e, LEAT_ETIME, "'%.*s' is not a time", (int)(v->s.n < 40 ? v->s.n : 40),
                        (const char *)v->s.p);
@@ -400,118 +461,102 @@ static int fn_oneof(const struct call *c, struct value *out)
 }
 
 static const struct fn fns[] = {
-    {"abs", 1, 1, "n", TYPE_NUMBER, false, fn_abs},
-    {"ceil", 1, 1, "n", TYPE_NUMBER, false, fn_ceil},
-    {"coalesce", 1, -1, "*", TYPE_ANY, false, NULL},
-    {"contains", 2, 2, "*", TYPE_BOOL, false, fn_contains},
-    {"dur", 1, 1, "d", TYPE_NUMBER, false, fn_dur},
-    {"ends", 2, 2, "t", TYPE_BOOL, false, fn_ends},
-    {"floor", 1, 1, "n", TYPE_NUMBER, false, fn_floor},
-    {"greatest", 1, -1, "*", TYPE_ANY, false, fn_greatest},
-    {"hash", 1, 1, "*", TYPE_NUMBER, false, fn_hash},
-    {"hour", 1, 1, "i", TYPE_NUMBER, false, fn_hour},
-    {"int", 1, 1, "*", TYPE_NUMBER, false, fn_int},
-    {"iso", 1, 1, "i", TYPE_TEXT, false, fn_iso},
-    {"least", 1, -1, "*", TYPE_ANY, false, fn_least},
-    {"len", 1, 1, "*", TYPE_NUMBER, false, fn_len},
-    {"lower", 1, 1, "t", TYPE_TEXT, false, fn_lower},
-    {"matches", 2, 2, "t", TYPE_BOOL, false, fn_matches},
-    {"num", 1, 1, "*", TYPE_NUMBER, false, fn_num},
-    {"oneof", 2, -1, "*", TYPE_BOOL, true, fn_oneof},
-    {"round", 1, 2, "ni", TYPE_NUMBER, false, fn_round},
-    {"starts", 2, 2, "t", TYPE_BOOL, false, fn_starts},
-    {"text", 1, 1, "*", TYPE_TEXT, false, fn_text},
-    {"time", 1, 1, "*", TYPE_NUMBER, false, fn_time},
-    {"trunc", 2, 2, "id", TYPE_NUMBER, false, fn_trunc},
-    {"upper", 1, 1, "t", TYPE_TEXT, false, fn_upper},
-    {"utf8len", 1, 1, "t", TYPE_NUMBER, false, fn_utf8len},
-    {"weekday", 1, 1, "i", TYPE_NUMBER, false, fn_weekday},
+    {"abs", 1, 1, "n", GIVES_SAME, false, false, fn_abs},
+    {"ceil", 1, 1, "n", GIVES_WHOLE, false, false, fn_ceil},
+    {"coalesce", 1, -1, "*", GIVES_EITHER, false, false, NULL},
+    {"contains", 2, 2, "c*", GIVES_BOOL, false, false, fn_contains},
+    {"dec", 1, 1, "s", GIVES_DECIMAL, false, false, fn_dec},
+    {"dur", 1, 1, "d", GIVES_INTEGER, false, false, fn_dur},
+    {"ends", 2, 2, "t", GIVES_BOOL, false, false, fn_ends},
+    {"floor", 1, 1, "n", GIVES_WHOLE, false, false, fn_floor},
+    {"greatest", 1, -1, "*", GIVES_EITHER, false, true, fn_greatest},
+    {"hash", 1, 1, "*", GIVES_INTEGER, false, false, fn_hash},
+    {"hour", 1, 1, "i", GIVES_INTEGER, false, false, fn_hour},
+    {"int", 1, 1, "s", GIVES_INTEGER, false, false, fn_int},
+    {"iso", 1, 1, "i", GIVES_TEXT, false, false, fn_iso},
+    {"least", 1, -1, "*", GIVES_EITHER, false, true, fn_least},
+    {"len", 1, 1, "*", GIVES_INTEGER, false, false, fn_len},
+    {"lower", 1, 1, "t", GIVES_TEXT, false, false, fn_lower},
+    {"matches", 2, 2, "t", GIVES_BOOL, false, false, fn_matches},
+    {"num", 1, 1, "s", GIVES_NUMBER, false, false, fn_num},
+    {"oneof", 2, -1, "*", GIVES_BOOL, true, true, fn_oneof},
+    {"round", 1, 2, "ni", GIVES_ROUND, false, false, fn_round},
+    {"starts", 2, 2, "t", GIVES_BOOL, false, false, fn_starts},
+    {"text", 1, 1, "*", GIVES_TEXT, false, false, fn_text},
+    {"time", 1, 1, "d", GIVES_TIME, false, false, fn_time},
+    {"trunc", 2, 2, "id", GIVES_TIME, false, false, fn_trunc},
+    {"upper", 1, 1, "t", GIVES_TEXT, false, false, fn_upper},
+    {"utf8len", 1, 1, "t", GIVES_INTEGER, false, false, fn_utf8len},
+    {"weekday", 1, 1, "i", GIVES_INTEGER, false, false, fn_weekday},
 };
 
-// Levenshtein distance of short names; anything long is far.
-static int distance(struct bytes a, struct bytes b)
+const struct fn *fn_find(struct bytes name, struct arena *a, const char **like)
 {
-    int row[24];
+    struct suggestion s = {.name = (const char *)arena_copy(a, name).p};
 
-    if (a.n >= ARRAY_LEN(row) || b.n >= ARRAY_LEN(row))
-        return 99;
-    for (size_t k = 0; k <= b.n; k++)
-        row[k] = (int)k;
-    for (size_t i = 1; i <= a.n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t k = 1; k <= b.n; k++) {
-            int change = diagonal + (a.p[i - 1] != b.p[k - 1]);
-            int least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
-            diagonal = row[k];
-            row[k] = change < least ? change : least;
-        }
-    }
-    return row[b.n];
-}
-
-const struct fn *fn_find(struct bytes name, const char **like)
-{
-    int nearest = 3;
-
-    *like = NULL;
+    *like = "";
     for (size_t i = 0; i < ARRAY_LEN(fns); i++) {
-        int d = distance(name, bytes_str(fns[i].name));
-        if (d == 0)
+        if (bytes_eq_str(name, fns[i].name))
             return &fns[i];
-        if (d < nearest && d < (int)strlen(fns[i].name)) {
-            nearest = d;
-            *like = fns[i].name;
-        }
+        suggest(&s, fns[i].name);
     }
+    *like = arena_strdup(a, suggest_text(&s));
     return NULL;
 }
 
-static char letter(const struct fn *fn, int i)
+char fn_letter(const struct fn *fn, int i)
 {
     size_t last = strlen(fn->takes) - 1;
 
     return fn->takes[(size_t)i < last ? (size_t)i : last];
 }
 
-enum type fn_takes(const struct fn *fn, int i)
+const char *fn_wants(const struct fn *fn, int i)
 {
-    switch (letter(fn, i)) {
+    switch (fn_letter(fn, i)) {
     case 't':
-        return TYPE_TEXT;
+        return "text";
     case 'n':
+        return "number";
     case 'i':
-        return TYPE_NUMBER;
+        return "integer";
+    case 'd':
+        return "text or an integer";
+    case 'c':
+        return "text or an array";
+    case 's':
+        return "text or a number";
     default:
-        return TYPE_ANY;
+        return "anything";
     }
 }
 
 static int check_arg(const struct fn *fn, int i, const struct value *v, struct err *e)
 {
-    bool integer = v->type == VALUE_INT, number = integer || v->type == VALUE_FLOAT;
-    const char *want, *have = value_type_name(v);
+    bool fine, integer = v->type == VALUE_INT;
+    char letter = fn_letter(fn, i);
+    const char *have = v->type == VALUE_FLOAT && letter != 't' ? "a fractional number"
+                                                               : value_type_name(v);
 
-    switch (letter(fn, i)) {
+    switch (letter) {
     case 't':
-        want = is_text(v) ? NULL : "text";
+        fine = is_text(v);
         break;
     case 'n':
-        want = number ? NULL : "number";
+        fine = integer || v->type == VALUE_FLOAT || v->type == VALUE_DECIMAL;
         break;
     case 'i':
-        want = integer ? NULL : "integer";
-        have = number ? "a fractional number" : have;
+        fine = integer;
         break;
     case 'd':
-        want = integer || is_text(v) ? NULL : "a duration";
+        fine = integer || is_text(v);
         break;
     default:
         return 0;
     }
-    if (want == NULL)
+    if (fine)
         return 0;
-    return err_set(e, LEAT_ETYPE, "argument %d must be %s, not %s", i + 1, want, have);
+    return err_set(e, LEAT_ETYPE, "argument %d must be %s, not %s", i + 1, fn_wants(fn, i), have);
 }
 
 int fn_call(const struct fn *fn, const struct call *c, struct value *out)

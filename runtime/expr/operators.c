@@ -2,7 +2,8 @@
 //
 // What the operators mean. nil in, nil out, but for == and ~=. Integers trap where Lua wraps; a
 // float result that is not finite is an error; text is never taken for a number, nor a number for
-// text except by "..".
+// text except by "..". An integer beside a decimal is one; a float is not, because the result would
+// depend on how the float came to its digits.
 #include "runtime/expr/ast.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@
 
 static bool is_number(const struct value *v)
 {
-    return v->type == VALUE_INT || v->type == VALUE_FLOAT;
+    return v->type == VALUE_INT || v->type == VALUE_FLOAT || v->type == VALUE_DECIMAL;
 }
 
 static bool is_text(const struct value *v)
@@ -105,16 +106,67 @@ static double to_float(const struct value *v)
     return v->type == VALUE_INT ? (double)v->i : v->f;
 }
 
+int op_not_exact(enum op op, bool with_float, struct err *e)
+{
+    if (with_float)
+        return err_set(e, LEAT_ETYPE,
+                       "cannot apply '%s' to a decimal and a float: make both decimals with dec(), "
+                       "or both floats with num()",
+                       op_text(op));
+    return err_set(e, LEAT_ETYPE,
+                   "cannot apply '%s' to decimals, which are exact: make floats of them with num()",
+                   op_text(op));
+}
+
+static struct decimal decimal_of(const struct value *v)
+{
+    return (struct decimal){v->i, v->type == VALUE_DECIMAL ? v->scale : 0};
+}
+
+static int decimal_arithmetic(enum op op, const struct value *a, const struct value *b,
+                              struct value *out, struct err *e)
+{
+    struct decimal x = decimal_of(a), y = decimal_of(b), r;
+    int rc;
+
+    if (a->type == VALUE_FLOAT || b->type == VALUE_FLOAT)
+        return op_not_exact(op, true, e);
+    if ((op == OP_IDIV || op == OP_MOD) && y.i == 0)
+        return err_set(e, LEAT_ETYPE, "decimal division by zero");
+    switch (op) {
+    case OP_ADD:
+        rc = decimal_add(x, y, &r);
+        break;
+    case OP_SUB:
+        rc = decimal_sub(x, y, &r);
+        break;
+    case OP_MUL:
+        rc = decimal_mul(x, y, &r);
+        break;
+    case OP_IDIV:
+        rc = decimal_idiv(x, y, &r);
+        break;
+    case OP_MOD:
+        rc = decimal_mod(x, y, &r);
+        break;
+    default:
+        return op_not_exact(op, false, e);
+    }
+    if (rc != 0)
+        return err_set(e, LEAT_ETYPE, "decimal overflow");
+    *out = value_of_decimal(r);
+    return 0;
+}
+
 static int arithmetic(enum op op, const struct value *a, const struct value *b, struct value *out,
                       struct err *e)
 {
     if (!is_number(a) || !is_number(b)) {
-        const struct value *bad = is_number(a) ? b : a;
-        if (bad->type == VALUE_DECIMAL)
-            return err_set(e, LEAT_ETYPE, "arithmetic on decimals is not supported yet");
         return err_set(e, LEAT_ETYPE, "cannot apply '%s' to %s and %s", op_text(op),
                        value_type_name(a), value_type_name(b));
     }
+    if (a->type == VALUE_DECIMAL || b->type == VALUE_DECIMAL)
+        return decimal_arithmetic(op, a, b, out, e);
     if (a->type == VALUE_INT && b->type == VALUE_INT && op != OP_DIV && op != OP_POW)
         return int_arithmetic(op, a->i, b->i, out, e);
     return float_arithmetic(op, to_float(a), to_float(b), out, e);

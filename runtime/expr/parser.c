@@ -9,7 +9,7 @@
 
 // Chains such as a + b + c grow the tree to the left without recursion in the parser, but everyone
 // else recurses.
-enum { TREE_DEPTH_MAX = 4 * EXPR_DEPTH_MAX, UNARY_POWER = 12, ARGS_MAX = 250 };
+enum { UNARY_POWER = 12, ARGS_MAX = 250 };
 
 // Lua 5.4's lparser.c: left and right binding power; right below left makes an operator right
 // associative.
@@ -59,6 +59,7 @@ static struct node *node_new(struct parser *p, enum node_kind kind, uint32_t sta
     struct node *n = arena_zalloc(p->arena, sizeof *n);
 
     n->kind = kind;
+    n->type = &type_any;
     n->start = start;
     n->end = end;
     n->depth = 1;
@@ -75,97 +76,16 @@ static void node_args(struct parser *p, struct node *n, struct node *const *args
     }
 }
 
-const char *type_name(enum type t)
-{
-    static const char *const names[] = {"anything", "nil", "boolean", "number", "text"};
-
-    return names[t];
-}
-
-enum type type_of_value(const struct value *v)
-{
-    switch ((enum value_type)v->type) {
-    case VALUE_MISSING:
-    case VALUE_NULL:
-        return TYPE_NIL;
-    case VALUE_BOOL:
-        return TYPE_BOOL;
-    case VALUE_INT:
-    case VALUE_FLOAT:
-    case VALUE_DECIMAL:
-        return TYPE_NUMBER;
-    case VALUE_TEXT:
-    case VALUE_BYTES:
-        return TYPE_TEXT;
-    default:
-        return TYPE_ANY;
-    }
-}
-
-static bool may_be(enum type have, enum type want)
-{
-    return have == TYPE_ANY || have == TYPE_NIL || want == TYPE_ANY || have == want;
-}
-
 // What fails while loading is the expression's fault, whatever it would be for a record.
 static int wrong(struct parser *p, const struct node *n, int rc)
 {
     uint32_t length = n->end - n->start;
+    struct err cause = *p->e;
 
-    (void)err_wrap(p->e, rc, "%.*s", (int)(length < 80 ? length : 80),
-                   (const char *)p->lexer.text.p + n->start);
-    p->e->code = LEAT_EINVAL;
-    return LEAT_EINVAL;
-}
-
-static int check_binary(struct parser *p, const struct node *n)
-{
-    enum type a = n->args[0]->type, b = n->args[1]->type;
-    bool text = n->op == OP_CONCAT;
-
-    if (n->op >= OP_LT && n->op <= OP_GE) {
-        if (a == TYPE_BOOL || b == TYPE_BOOL || !may_be(a, b == TYPE_NIL ? TYPE_ANY : b))
-            return err_set(p->e, LEAT_ETYPE, "cannot compare %s with %s", type_name(a),
-                           type_name(b));
-    } else if (n->op >= OP_CONCAT) {
-        enum type bad = may_be(a, TYPE_NUMBER) || (text && may_be(a, TYPE_TEXT)) ? b : a;
-        if (!may_be(bad, TYPE_NUMBER) && !(text && may_be(bad, TYPE_TEXT)))
-            return err_set(p->e, LEAT_ETYPE, "cannot apply '%s' to %s", op_text(n->op),
-                           type_name(bad));
-    }
-    return 0;
-}
-
-static int check(struct parser *p, const struct node *n)
-{
-    if (n->depth > TREE_DEPTH_MAX)
-        return err_set(p->e, LEAT_EINVAL, "nested too deeply");
-    if (n->kind == NODE_BINARY)
-        return check_binary(p, n);
-    for (int i = 0; n->kind == NODE_CALL && i < n->n_args; i++)
-        if (!may_be(n->args[i]->type, fn_takes(n->fn, i)))
-            return err_set(p->e, LEAT_ETYPE, "argument %d must be %s, not %s", i + 1,
-                           type_name(fn_takes(n->fn, i)), type_name(n->args[i]->type));
-    if (n->kind == NODE_UNARY && n->op == OP_NEG && !may_be(n->args[0]->type, TYPE_NUMBER))
-        return err_set(p->e, LEAT_ETYPE, "cannot apply '-' to %s", type_name(n->args[0]->type));
-    if (n->kind == NODE_UNARY && n->op == OP_LEN && !may_be(n->args[0]->type, TYPE_TEXT))
-        return err_set(p->e, LEAT_ETYPE, "cannot apply '#' to %s", type_name(n->args[0]->type));
-    return 0;
-}
-
-static enum type type_of_node(const struct node *n)
-{
-    if (n->kind == NODE_CALL)
-        return n->fn->gives;
-    if (n->kind == NODE_UNARY)
-        return n->op == OP_NOT ? TYPE_BOOL : TYPE_NUMBER;
-    if (n->kind != NODE_BINARY)
-        return TYPE_ANY;
-    if (n->op == OP_AND || n->op == OP_OR)
-        return n->args[0]->type == n->args[1]->type ? n->args[0]->type : TYPE_ANY;
-    if (n->op <= OP_EQ)
-        return TYPE_BOOL;
-    return n->op == OP_CONCAT ? TYPE_TEXT : TYPE_NUMBER;
+    if (rc == LEAT_EINVAL || rc == LEAT_ENOMEM) // says where already
+        return rc;
+    return err_set(p->e, LEAT_EINVAL, "%.*s: %s, near column %u", (int)(length < 80 ? length : 80),
+                   (const char *)p->lexer.text.p + n->start, cause.text, n->start + 1);
 }
 
 static int fold_call(struct parser *p, const struct node *n, struct value *out)
@@ -211,9 +131,8 @@ static int fold(struct parser *p, struct node *n)
 
 static int finish(struct parser *p, struct node *n)
 {
-    int rc = check(p, n);
+    int rc = check_node(p, n);
 
-    n->type = type_of_node(n);
     if (rc == 0)
         rc = fold(p, n);
     return rc == 0 ? 0 : wrong(p, n, rc);
@@ -246,6 +165,26 @@ static int parse_bind(struct parser *p, struct node **out)
     return next(p);
 }
 
+static const struct type *type_of_meta(const struct parser *p, enum meta meta)
+{
+    switch (meta) {
+    case META_KEY:
+        return p->scope.key;
+    case META_OLD:
+        return p->scope.old;
+    case META_TIME:
+    case META_NOW:
+        return &type_time;
+    case META_PARTITION:
+    case META_OFFSET:
+        return &type_integer;
+    case META_TOPIC:
+    case META_HEADER:
+        return &type_text;
+    }
+    UNREACHABLE("every meta has a type");
+}
+
 static int parse_meta(struct parser *p, struct node **out)
 {
     static const char *const names[] = {
@@ -269,11 +208,7 @@ static int parse_meta(struct parser *p, struct node **out)
                        "$partition $offset $header.x $old.x)",
                        BYTES_FMT(p->token.name), p->token.start + 1);
     n->meta = (enum meta)i;
-    n->type = n->meta == META_TOPIC ? TYPE_TEXT
-              : n->meta == META_TIME || n->meta == META_NOW || n->meta == META_PARTITION ||
-                      n->meta == META_OFFSET
-                  ? TYPE_NUMBER
-                  : TYPE_ANY;
+    n->type = type_of_meta(p, n->meta);
     *out = n;
     return next(p);
 }
@@ -287,7 +222,7 @@ static int parse_args(struct parser *p, struct node **args, int *n)
     if (p->token.kind == TOKEN_CONST) {
         args[0] = node_new(p, NODE_CONST, p->token.start, p->token.end);
         args[0]->value = p->token.value;
-        args[0]->type = TYPE_TEXT;
+        args[0]->type = &type_text;
         *n = 1;
         return next(p);
     }
@@ -308,25 +243,17 @@ static int parse_args(struct parser *p, struct node **args, int *n)
     }
 }
 
-static int unknown_function(struct parser *p, const struct token *name, const char *like)
-{
-    if (like == NULL)
-        return err_set(p->e, LEAT_EINVAL, "unknown function '%.*s' near column %u",
-                       BYTES_FMT(name->name), name->start + 1);
-    return err_set(p->e, LEAT_EINVAL, "unknown function '%.*s' near column %u: did you mean '%s'?",
-                   BYTES_FMT(name->name), name->start + 1, like);
-}
-
 static int parse_call(struct parser *p, const struct token *name, struct node **out)
 {
     struct node **args = arena_alloc(p->arena, ARGS_MAX * sizeof(struct node *));
     const char *like;
-    const struct fn *fn = fn_find(name->name, &like);
+    const struct fn *fn = fn_find(name->name, p->arena, &like);
     struct node *n;
     int count, rc;
 
     if (fn == NULL)
-        return unknown_function(p, name, like);
+        return err_set(p->e, LEAT_EINVAL, "unknown function '%.*s' near column %u%s",
+                       BYTES_FMT(name->name), name->start + 1, like);
     rc = parse_args(p, args, &count);
     if (rc != 0)
         return rc;
@@ -423,6 +350,7 @@ static int index_node(struct parser *p, struct node **of, struct node *index, ui
 {
     struct node *base = *of, *n;
     struct path_step step, *steps;
+    int rc;
 
     if (base->kind == NODE_PATH && constant_step(index, &step)) {
         steps = arena_alloc(p->arena, (base->n_steps + 1) * sizeof *steps);
@@ -439,6 +367,9 @@ static int index_node(struct parser *p, struct node **of, struct node *index, ui
         base->end = end;
         return 0;
     }
+    rc = base->kind == NODE_PATH ? check_path(p, base) : 0;
+    if (rc != 0)
+        return rc;
     n = node_new(p, NODE_INDEX, base->start, end);
     node_args(p, n, (struct node *[]){base, index}, 2);
     *of = n;
@@ -461,7 +392,7 @@ static int parse_suffix(struct parser *p, struct node **of)
             return unexpected(p);
         index = node_new(p, NODE_CONST, p->token.start, p->token.end);
         index->value = value_text(p->token.name);
-        index->type = TYPE_TEXT;
+        index->type = &type_text;
         rc = next(p);
     } else {
         rc = parse_expr(p, 0, &index);
@@ -481,7 +412,7 @@ static int parse_suffixed(struct parser *p, struct node **out)
     if (rc == 0 && (*out)->kind == NODE_META && (*out)->meta == META_HEADER &&
         bytes_is_null((*out)->name))
         return err_set(p->e, LEAT_EINVAL, "$header wants a name: $header.x or $header['x']");
-    return rc;
+    return rc == 0 && (*out)->kind == NODE_PATH ? check_path(p, *out) : rc;
 }
 
 // --- operators

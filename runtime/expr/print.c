@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The canonical text of a tree: one spacing, parentheses around every operation within another,
-// constants in place. Equal trees give equal texts, and the text compiles to the same tree again
-// (with a schema's decimals excepted).
+// constants in place. Equal trees give equal texts, and the text compiles to the same tree again.
 #include "runtime/expr/ast.h"
 
 #include "runtime/base/number.h"
@@ -37,7 +36,8 @@ static void print_value(const struct value *v, struct buf *out)
         buf_append(out, text, number_format_float(v->f, text));
         break;
     case VALUE_DECIMAL:
-        buf_append(out, text, number_format_decimal(v->i, v->scale, text));
+        number_format_decimal(v->i, v->scale, text);
+        buf_printf(out, "dec'%s'", text);
         break;
     case VALUE_TEXT:
     case VALUE_BYTES:

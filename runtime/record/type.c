@@ -18,6 +18,19 @@ const struct type type_decimal = {.kind = TYPE_DECIMAL};
 const struct type type_number = {.kind = TYPE_NUMBER};
 const struct type type_text = {.kind = TYPE_TEXT};
 
+static const struct type decimals[DECIMAL_SCALE_MAX + 1] = {
+#define D(s) [s] = {.kind = TYPE_DECIMAL, .precision = DECIMAL_SCALE_MAX, .scale = s}
+    D(0), D(1),  D(2),  D(3),  D(4),  D(5),  D(6),  D(7),  D(8),  D(9),
+    D(10), D(11), D(12), D(13), D(14), D(15), D(16), D(17), D(18),
+#undef D
+};
+
+const struct type *type_decimal_of(int scale)
+{
+    ASSERT(scale >= 0 && scale <= DECIMAL_SCALE_MAX);
+    return &decimals[scale];
+}
+
 // As they are written.
 static const char *const kind_words[TYPE_KINDS] = {
     [TYPE_ANY] = "any",         [TYPE_NIL] = "nil",   [TYPE_BOOL] = "bool",
@@ -265,6 +278,44 @@ bool type_comparable(const struct type *a, const struct type *b)
     return a->kind == b->kind || (type_is_number(a) && type_is_number(b));
 }
 
+static bool object_fits(const struct type *have, const struct type *want,
+                        const struct type_field **field)
+{
+    for (size_t i = 0; i < want->n_fields; i++) {
+        const struct type *of = type_member(have, want->fields[i].name);
+
+        *field = &want->fields[i];
+        if (of != NULL ? !type_fits(of, want->fields[i].type, NULL)
+                       : !have->open && !want->fields[i].type->optional)
+            return false;
+    }
+    return true;
+}
+
+bool type_fits(const struct type *have, const struct type *want, const struct type_field **field)
+{
+    const struct type_field *first;
+
+    if (!type_is_known(have) || !type_is_known(want))
+        return true;
+    switch (want->kind) {
+    case TYPE_TIME:
+        return have->kind == TYPE_TEXT || (type_is_number(have) && have->kind != TYPE_DECIMAL);
+    case TYPE_DECIMAL:
+        return have->kind == TYPE_TEXT || type_is_number(have);
+    case TYPE_INTEGER:
+    case TYPE_NUMBER:
+        return type_is_number(have);
+    case TYPE_ARRAY:
+        return have->kind == TYPE_ARRAY && type_fits(have->element, want->element, NULL);
+    case TYPE_OBJECT:
+        return have->kind == TYPE_OBJECT &&
+               object_fits(have, want, field != NULL ? field : &first);
+    default:
+        return have->kind == want->kind;
+    }
+}
+
 static const struct type *either_object(const struct type *a, const struct type *b,
                                         struct arena *arena)
 {
@@ -299,4 +350,26 @@ const struct type *type_either(const struct type *a, const struct type *b, struc
     if (type_is_number(a) && type_is_number(b))
         return &type_number;
     return a->kind == b->kind && type_is_known(a) ? a : &type_any;
+}
+
+const struct type *type_of_value(const struct value *v)
+{
+    switch ((enum value_type)v->type) {
+    case VALUE_MISSING:
+    case VALUE_NULL:
+        return &type_nil;
+    case VALUE_BOOL:
+        return &type_bool;
+    case VALUE_INT:
+        return &type_integer;
+    case VALUE_FLOAT:
+        return &type_number;
+    case VALUE_DECIMAL:
+        return type_decimal_of(v->scale);
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        return &type_text;
+    default:
+        return &type_any;
+    }
 }

@@ -42,6 +42,7 @@ struct type_field {
     const struct type *type;
 };
 
+// The types without parameters. type_decimal is a decimal of any scale.
 extern const struct type type_any, type_nil, type_bool, type_integer, type_time, type_decimal,
     type_number, type_text;
 
@@ -52,6 +53,9 @@ int type_parse(struct bytes text, struct arena *a, const struct type **out,
 // An object of these, which are put in order; the last of a name counts.
 const struct type *type_object(struct arena *a, struct type_field *fields, size_t n, bool open);
 const struct type *type_array(struct arena *a, const struct type *element);
+
+// A decimal whose scale is known.
+const struct type *type_decimal_of(int scale);
 
 // What the kind is called in messages: "number", "text", "object", ...
 const char *type_kind_name(enum type_kind k);
@@ -77,10 +81,14 @@ const char *type_suggest(const struct type *t, struct bytes name, struct arena *
 
 // Whether values of these two can be compared, or be equal: false only when they never can.
 bool type_comparable(const struct type *a, const struct type *b);
+// Whether a value of type `have` may pass where `want` was declared: false only when it never can.
+// Objects: the first field that cannot goes to *field, which may be NULL.
+bool type_fits(const struct type *have, const struct type *want, const struct type_field **field);
 // What is known of a value that is of either type.
 const struct type *type_either(const struct type *a, const struct type *b, struct arena *arena);
 // a with b's fields put over it: what set, and a join's `as`, make.
 const struct type *type_with(const struct type *a, const struct type_field *over, size_t n,
                              struct arena *arena);
+const struct type *type_of_value(const struct value *v);
 
 #endif

@@ -35,7 +35,7 @@ moves:changes():select { "$key", "amount", "ok", "fee", old = "$old.amount" } :t
 
 local by = from "sales" { time = "at" } :by "sku"
 by:aggregate { n = count(), best = max "price" }:changes()
-  :select { "sku", "n", "best", was = "$old.n", "window_end" } :to "totals.changed"
+  :select { "sku", "n", "best", was = "$old.n" } :to "totals.changed"
 by:window { size = "10s", every = "5s" }:aggregate { best = max "price", last = last "name" }
   :changes():to "windows.changed"
 

@@ -2,7 +2,7 @@
 //
 // The tokeniser follows SQLite's: double quotes, brackets and backticks quote names, single quotes
 // quote text, a quote inside is doubled, "--" runs to the end of the line.
-#include "projections/sql_text.h"
+#include "runtime/base/sql_text.h"
 
 #include <string.h>
 #include <strings.h>
