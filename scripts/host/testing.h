@@ -42,9 +42,13 @@ extern const luaL_Reg test_expectations[]; // test_expect.c
 bool test_matches(struct testing *t, const struct value *want, const struct value *got);
 // The same, but rows of a table: no column more, none less (a null column may be left out).
 bool test_row_equals(struct testing *t, const struct value *want, const struct value *got);
+
+// --- test_diff.c ---
+
+typedef bool test_matcher(struct testing *t, const struct value *want, const struct value *got);
+
 // Compares two lists in order; NULL when they agree, else the difference for a person.
 const char *test_diff(struct testing *t, const struct value *want, const struct value *got,
-                      bool (*matches)(struct testing *, const struct value *,
-                                      const struct value *));
+                      test_matcher *matches);
 
 #endif

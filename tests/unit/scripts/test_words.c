@@ -138,11 +138,14 @@ static void test_failures(void **state)
     (void)state;
     expect_failure(PASS_ON "test('n', function(t)\n  t:send('a', { x = 2, ts = 0 })\n"
                            "  t:expect('b', { { x = 3 } })\nend)",
-                   "jobs/t.lua:4: records of \"b\":\n  1 want {\"x\":3}\n"
-                   "  1 got  {\"x\":2,\"$key\":null}");
+                   "jobs/t.lua:4: records of \"b\": expected 1, got 1: 1 differs\n"
+                   "  1    want  {\"x\":3}\n"
+                   "       got   {\"x\":2,\"$key\":null}\n"
+                   "             x: want 3, got 2");
     expect_failure(PASS_ON "test('n', function(t)\n  t:expect('b', { { x = 3 } })\nend)",
-                   "jobs/t.lua:3: records of \"b\": expected 1, got 0\n  1 want {\"x\":3}\n"
-                   "  1 got  nothing");
+                   "jobs/t.lua:3: records of \"b\": expected 1, got 0: 1 is missing\n"
+                   "  1    want  {\"x\":3}\n"
+                   "       got   nothing");
     expect_failure(PASS_ON "test('n', function(t)\n  t:skipped(1)\nend)",
                    "jobs/t.lua:3: skipped records: expected 1, got 0");
     expect_failure(PASS_ON "test('n', function(t)\n  t:exepct('b', {})\nend)",
@@ -156,7 +159,49 @@ static void test_failures(void **state)
                    "jobs/t.lua:3: t:upgrade is not supported by this version");
     expect_failure(PASS_ON
                    "test('n', function(t)\n  t:rows('select 1 a, 2 b', { { a = 1 } })\nend)",
-                   "jobs/t.lua:3: rows:\n  1 want {\"a\":1}\n  1 got  {\"a\":1,\"b\":2}");
+                   "jobs/t.lua:3: rows: expected 1, got 1: 1 differs\n"
+                   "  1    want  {\"a\":1}\n"
+                   "       got   {\"a\":1,\"b\":2}\n"
+                   "             b: want nothing, got 2");
+}
+
+#define SEND "t:send('a', { x = 2, id = 'p' }) t:send('a', { x = 3, id = 'q', l = { 1, { y = 2 } } })\n"
+#define PASS_ALL "job 'j' {} from 'a' :where 'x > 1' :to 'b'\n"
+
+// A near miss is told by the fields that differ, however deep; one record too many is one
+// difference and not as many as stand behind it.
+static void test_differences(void **state)
+{
+    (void)state;
+    expect_failure(PASS_ALL "test('n', function(t)\n  " SEND
+                            "  t:expect('b', { { id = 'p', x = 2 }, { id = 'q', x = 4, l = { 1, { y = "
+                            "3 } } } })\nend)",
+                   "jobs/t.lua:4: records of \"b\": expected 2, got 2: 1 differs\n"
+                   "  1    as expected\n"
+                   "  2    want  {\"id\":\"q\",\"l\":[1,{\"y\":3}],\"x\":4}\n"
+                   "       got   {\"id\":\"q\",\"l\":[1,{\"y\":2}],\"x\":3,\"$key\":null}\n"
+                   "             l[2].y: want 3, got 2\n"
+                   "             x: want 4, got 3");
+    expect_failure(PASS_ALL "test('n', function(t)\n  " SEND "  t:expect('b', { { id = 'q' } })\nend)",
+                   "jobs/t.lua:4: records of \"b\": expected 1, got 2: 1 was not expected\n"
+                   "  +    got   {\"id\":\"p\",\"x\":2,\"$key\":null}\n"
+                   "  1    as expected");
+    expect_failure(
+        PASS_ALL "test('n', function(t)\n  " SEND
+                 "  t:expect('b', { { id = 'p' }, { id = 'm', x = 7 }, { id = 'q', x = 3 } })\nend)",
+        "jobs/t.lua:4: records of \"b\": expected 3, got 2: 1 is missing\n"
+        "  1    as expected\n"
+        "  2    want  {\"id\":\"m\",\"x\":7}\n"
+        "       got   nothing\n"
+        "  3    as expected");
+    expect_failure(PASS_ALL "test('n', function(t)\n  " SEND
+                            "  t:expect('b', { { id = 'q' }, { id = 'p' } })\nend)",
+                   "jobs/t.lua:4: records of \"b\": expected 2, got 2: 1 is missing, 1 was not "
+                   "expected (all are there, in another order)\n"
+                   "  1    want  {\"id\":\"q\"}\n"
+                   "       got   nothing\n"
+                   "  2    as expected\n"
+                   "  +    got   {\"id\":\"q\",\"l\":[1,{\"y\":2}],\"x\":3,\"$key\":null}");
 }
 
 // The clock follows the event times sent and the time option; it starts a new year's day.
@@ -219,6 +264,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_with_its_tests),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_differences),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_examples),
     };
