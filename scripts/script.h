@@ -13,7 +13,6 @@ struct script_options {
         *params; // "name=value", NULL-terminated; NULL for none (-p on the command line)
     // What this version can run; NULL: not checked.
     const struct operator_type *const *operators;
-    const char *lib_dir; // where require finds modules; NULL: no require
 };
 
 // Runs the file in a fresh sandbox and finishes the plan. The plan owns the Lua state through

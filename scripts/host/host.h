@@ -52,11 +52,9 @@ struct host {
     struct watchdog *watchdog;
     size_t memory_used, memory_max;
     const char *file; // as the user gave it; chunk name without the '@'
-    const char *lib_dir;
     const char *const *params; // "name=value", NULL-terminated; may be NULL
     bool loading;
     bool spent; // out of memory or time: the state must not run again
-    int depth;  // of require
     // An error that pcall must not catch; 0 for none.
     int fatal;
     struct err fatal_err;

@@ -15,19 +15,7 @@
 #include "scripts/host/script_host.h"
 #include "scripts/host/source.h"
 
-// --- require ---
-
-static const char *module_path(lua_State *L, struct host *h, const char *name)
-{
-    if (h->lib_dir == NULL)
-        luaL_error(L, "require is not available here: there is no lib folder");
-    if (name[0] == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789_-") != strlen(name))
-        luaL_error(L, "require \"%s\": a module is a name, without path or extension", name);
-    return lua_pushfstring(L, "%s/%s.lua", h->lib_dir, name);
-}
-
-static void load_text(lua_State *L, struct bytes source, const char *file)
+void script_load_text(lua_State *L, struct bytes source, const char *file)
 {
     lua_pushfstring(L, "@%s", file);
     if (luaL_loadbufferx(L, (const char *)source.p, source.n, lua_tostring(L, -1), "t") != LUA_OK)
@@ -35,45 +23,6 @@ static void load_text(lua_State *L, struct bytes source, const char *file)
     lua_remove(L, -2);
     host_push_key(L, KEY_ENV);
     (void)lua_setupvalue(L, -2, 1);
-}
-
-// Modules run in the same environment, once.
-static int word_require(lua_State *L)
-{
-    struct host *h = host_of(L);
-    const char *name = luaL_checkstring(L, 1);
-    const char *path;
-    struct bytes source;
-    struct err e = {0};
-    uint8_t *room;
-
-    lua_settop(L, 1);
-    host_push_key(L, KEY_MODULES);
-    if (lua_getfield(L, 2, name) != LUA_TNIL)
-        return 1;
-    if (!h->loading)
-        return luaL_error(L, "require belongs to the top of the file");
-    if (h->depth >= 20)
-        return luaL_error(L, "require \"%s\": modules require each other in a circle", name);
-    path = module_path(L, h, name);
-    room = lua_newuserdatauv(L, JOB_SOURCE_BYTES_MAX + 1, 0); // Lua's, so that raising is fine
-    if (source_read(path, room, JOB_SOURCE_BYTES_MAX + 1, &source.n, &e) != 0)
-        return luaL_error(L, "require \"%s\": %s", name, e.text);
-    if (source.n > JOB_SOURCE_BYTES_MAX)
-        return luaL_error(L, "require \"%s\": %s is larger than %d bytes", name, path,
-                          JOB_SOURCE_BYTES_MAX);
-    source.p = room;
-    load_text(L, source, path);
-    h->depth++;
-    lua_call(L, 0, 1);
-    h->depth--;
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        lua_pushboolean(L, true);
-    }
-    lua_pushvalue(L, -1);
-    lua_setfield(L, 2, name);
-    return 1;
 }
 
 // --- running the file ---
@@ -85,12 +34,8 @@ static int run_file(lua_State *L)
 
     words_open(L);
     script_fn_open(L);
-    lua_newtable(L);
-    host_set_key(L, KEY_MODULES);
-    host_push_key(L, KEY_WORDS);
-    lua_pushcfunction(L, word_require);
-    lua_setfield(L, -2, "require");
-    load_text(L, s->source, s->host.file);
+    modules_open(L);
+    script_load_text(L, s->source, s->host.file);
     lua_call(L, 0, 0);
     s->host.loading = false;
     host_push_key(L, KEY_FINISH);
@@ -118,7 +63,6 @@ int script_run_file(struct script *s, struct err *e)
     if (rc != 0)
         return rc;
     s->host.loading = true;
-    s->host.depth = 0;
     rc = host_run(&s->host, run_file, s, 0, e);
     s->host.loading = false;
     if (rc == LEAT_ELUA && e != NULL)
@@ -157,7 +101,6 @@ int script_new(struct script **out, const struct script_options *o, struct err *
     arena_init(&s->arena);
     s->time_ms = LUA_TIME_MS_MAX;
     s->host.file = arena_strdup(&s->arena, o->file);
-    s->host.lib_dir = o->lib_dir != NULL ? arena_strdup(&s->arena, o->lib_dir) : NULL;
     s->host.params = copy_params(&s->arena, o->params);
     if (!bytes_is_null(o->text))
         s->source = arena_copy(&s->arena, o->text);

@@ -7,12 +7,22 @@
 #include "scripts/host/host.h"
 #include "scripts/script.h"
 
+// A file that the job requires, as it was when it was first read: should the job's file have to
+// run again, it is the same job.
+struct script_module {
+    struct script_module *next;
+    const char *name, *path;
+    struct bytes source;
+};
+
 struct script {
     struct host host;
     struct arena arena; // file name, source, parameters: to run it all again
     struct bytes source;
     int64_t time_ms;
     int n_functions;
+    struct script_module *modules;
+    int n_modules;
 };
 
 struct script_test {
@@ -25,6 +35,10 @@ int script_new(struct script **out, const struct script_options *o, struct err *
 void script_free(void *script);
 // A fresh state with the file run in it; the description is left at KEY_PLAN.
 int script_run_file(struct script *s, struct err *e) LEAT_CHECKED;
+// Compiles text, never bytecode, against the job's environment; pushes the function.
+void script_load_text(lua_State *L, struct bytes source, const char *file);
+// The word require. In modules.c.
+void modules_open(lua_State *L);
 // Fills the plan from the description at KEY_PLAN. In reader.c.
 int plan_read(struct script *s, struct plan *p, struct err *e) LEAT_CHECKED;
 // Makes KEY_INVOKE, once the functions' table, the view and ctx are there. Raises. In function.c.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// leat.lua to a plain struct, and modules of a job: files on disk.
+// leat.lua to a plain struct.
 #include "tests/unit/scripts/support.h"
 
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static int setup_folder(void **state)
 
 static int teardown_folder(void **state)
 {
-    static const char *const names[] = {"leat.lua", "a.lua", "b.lua", "money.lua", "bad.lua"};
+    static const char *const names[] = {"leat.lua", "a.lua", "b.lua"};
     struct folder *f = *state;
     char path[128];
 
@@ -127,39 +127,11 @@ static void test_bad_settings(void **state)
     }
 }
 
-// require finds modules in the lib folder only, runs each once, and errors carry their own file.
-static void test_require(void **state)
-{
-    struct folder *f = *state;
-    struct script_options o = {.file = "jobs/t.lua", .lib_dir = f->path};
-    struct plan *p = NULL;
-    struct err e = {0};
-
-    write_file(f, "money.lua", "local m = {}\nfunction m.cents(x) return x * 100 end\nreturn m");
-    write_file(f, "bad.lua", "local n = 0\nreturn function() n = n + 1 return n end");
-    o.text = bytes_str("job 'j' {} local m = require 'money' assert(m == require 'money')\n"
-                       "from 'a' :map(function(v) return { c = m.cents(v.x) } end) :to 'b'");
-    if (script_load(&p, &o, &e) != 0)
-        fail_msg("%s", e.text);
-    plan_free(p);
-    o.text = bytes_str("job 'j' {} local m = require '../money'");
-    assert_int_equal(script_load(&p, &o, &e), LEAT_ELOAD);
-    assert_non_null(strstr(e.text, "a module is a name"));
-    o.text = bytes_str("job 'j' {} local m = require 'monye'");
-    assert_int_equal(script_load(&p, &o, &e), LEAT_ELOAD);
-    assert_non_null(strstr(e.text, "jobs/t.lua:1: require \"monye\": cannot open"));
-    o.text = bytes_str("job 'j' {} local f = require 'bad'\n"
-                       "from 'a' :map(function(v) return { n = f() } end) :to 'b'");
-    assert_int_equal(script_load(&p, &o, &e), LEAT_ELOAD);
-    assert_non_null(strstr(e.text, "bad.lua:2: 'n' is changed here"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_settings, setup_folder, teardown_folder),
         cmocka_unit_test_setup_teardown(test_bad_settings, setup_folder, teardown_folder),
-        cmocka_unit_test_setup_teardown(test_require, setup_folder, teardown_folder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
