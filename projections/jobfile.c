@@ -451,10 +451,11 @@ int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_
     return open_new(out, p, o, NULL, e);
 }
 
-int jobfile_reopen(struct store **s, const struct plan *p, struct err *e)
+int jobfile_reopen(struct store **s, const struct plan *p, const struct jobfile_options *o,
+                   struct err *e)
 {
     struct jobfile *was = jobfile_of(*s);
-    struct jobfile_options in_memory = {.path = NULL};
+    struct jobfile_options in_memory = {.from_now = o->from_now, .drop = o->drop};
     struct db_image image = {0};
     struct store *opened;
     int rc;

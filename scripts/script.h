@@ -11,6 +11,7 @@ struct script_options {
     struct bytes text; // the source, or BYTES_NULL
     const char *const
         *params; // "name=value", NULL-terminated; NULL for none (-p on the command line)
+    const char *tests_of; // the file holds tests of the job in this file, and no job. NULL: a job
     // What this version can run; NULL: not checked.
     const struct operator_type *const *operators;
 };

@@ -8,7 +8,8 @@
 #include "scripts/script.h"
 
 struct script_test_options {
-    struct script_options script;
+    struct script_options script; // the job
+    const char *tests_file;       // where its tests are; NULL: in the job's file
     const struct operator_type *const *operators;
     struct driver_store_factory stores;
     const char *only;     // run tests whose name contains this; NULL: all

@@ -18,10 +18,13 @@ static void memory_close(void *arg, struct store *s)
     jobfile_close(s);
 }
 
-static int memory_reopen(void *arg, const struct plan *p, struct store **s, struct err *e)
+static int memory_reopen(void *arg, const struct driver_version *v, struct store **s,
+                         struct err *e)
 {
+    struct jobfile_options o = {.from_now = v->from_now, .drop = v->drop};
+
     (void)arg;
-    return jobfile_reopen(s, p, e);
+    return jobfile_reopen(s, v->plan, &o, e);
 }
 
 struct driver_store_factory rehearsal_stores(void)

@@ -38,7 +38,7 @@ static int send(struct driver *d, const struct act *a, struct err *e)
 
 static int restart(struct driver *d, const struct act *a, struct err *e)
 {
-    int rc = a->kind == ACT_UPGRADE ? driver_upgrade(d, a->plan, e) : driver_restart(d, e);
+    int rc = a->kind == ACT_UPGRADE ? driver_upgrade(d, &a->to, e) : driver_restart(d, e);
 
     return rc == 0 ? driver_run(d, e) : rc;
 }

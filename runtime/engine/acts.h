@@ -30,7 +30,7 @@ struct act {
     struct driver_record record; // send; coming and came: its partition
     int64_t ms;                  // send, clock: the clock goes there, never back. advance: how far
     bool quiet;                  // send: nothing runs behind it
-    const struct plan *plan;     // upgrade
+    struct driver_version to;    // upgrade
 };
 
 struct acts {

@@ -178,8 +178,8 @@ int driver_send(struct driver *d, const char *topic, const struct driver_record 
     return d->batching ? 0 : driver_batch_end(d, e);
 }
 
-// Closes the store as the end of a process would and opens what is in it for this plan.
-static int reopen_store(struct driver *d, const struct plan *p, struct err *e)
+// Closes the store as the end of a process would and opens what is in it for this version.
+static int reopen_store(struct driver *d, const struct driver_version *v, struct err *e)
 {
     const struct driver_store_factory *f = &d->config.stores;
     int rc;
@@ -187,7 +187,7 @@ static int reopen_store(struct driver *d, const struct plan *p, struct err *e)
     if (f->reopen == NULL)
         return 0;
     crash_points_leave(&d->points, d->store);
-    rc = f->reopen(f->arg, p, &d->store, e);
+    rc = f->reopen(f->arg, v, &d->store, e);
     crash_points_store(&d->points, d->store);
     return rc;
 }
@@ -198,7 +198,7 @@ static int reopen(struct driver *d, struct err *e)
 
     job_close(d->job);
     d->job = NULL;
-    rc = reopen_store(d, d->config.plan, e);
+    rc = reopen_store(d, &(struct driver_version){.plan = d->config.plan}, e);
     return rc == 0 ? open_job(d, e) : rc;
 }
 
@@ -215,6 +215,8 @@ static int resurrect(struct driver *d, struct err *e)
 
 int driver_run(struct driver *d, struct err *e)
 {
+    if (d->job == NULL)
+        return err_set(e, LEAT_ESTOPPED, "the job is not open: it could not be started again");
     for (int i = 0; i < TURNS_MAX; i++) {
         struct job_turn t;
         int rc = job_turn(d->job, driver_now(d), &t, e);
@@ -255,16 +257,16 @@ int driver_restart(struct driver *d, struct err *e)
     return reopen(d, e);
 }
 
-int driver_upgrade(struct driver *d, const struct plan *p, struct err *e)
+int driver_upgrade(struct driver *d, const struct driver_version *v, struct err *e)
 {
     struct err again;
     int rc;
 
     job_close(d->job);
     d->job = NULL;
-    rc = reopen_store(d, p, e);
+    rc = reopen_store(d, v, e);
     if (rc == 0) {
-        d->config.plan = p;
+        d->config.plan = v->plan;
         name_sources(d);
     }
     d->n_drained = 0;

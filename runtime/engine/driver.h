@@ -8,6 +8,13 @@
 
 #include "runtime/engine/job.h"
 
+// A version of the job, and what may be done to take over what another has stored.
+struct driver_version {
+    const struct plan *plan;
+    bool from_now; // what is there keeps the old meaning
+    bool drop;     // state that nobody has any more goes
+};
+
 struct crash_points;
 struct driver;
 struct driver_log;
@@ -16,9 +23,9 @@ struct driver_log;
 struct driver_store_factory {
     int (*open)(void *arg, const struct plan *p, struct store **out, struct err *e);
     void (*close)(void *arg, struct store *s);
-    // Opens what is committed in *s for this plan, as a program that starts does, and puts it in
+    // Opens what is committed in *s for this version, as a program that starts does, and puts it in
     // the place of *s, which is closed. After a failure *s is as it was. NULL: stores are kept.
-    int (*reopen)(void *arg, const struct plan *p, struct store **s, struct err *e);
+    int (*reopen)(void *arg, const struct driver_version *v, struct store **s, struct err *e);
     void *arg;
 };
 
@@ -59,9 +66,9 @@ int driver_run(struct driver *d, struct err *e) LEAT_CHECKED;
 int driver_advance(struct driver *d, int64_t ms, struct err *e) LEAT_CHECKED;
 // Closes and reopens the job on the same store, as a restart does.
 int driver_restart(struct driver *d, struct err *e) LEAT_CHECKED;
-// The same with another version of the job; it must outlive the driver. When it cannot take over
+// The same with another version of the job; its plan must outlive the driver. When it cannot take over
 // what is stored, the error is returned and the job goes on as it was.
-int driver_upgrade(struct driver *d, const struct plan *p, struct err *e) LEAT_CHECKED;
+int driver_upgrade(struct driver *d, const struct driver_version *v, struct err *e) LEAT_CHECKED;
 
 // Between these, everything sent to one topic partition is one batch.
 void driver_batch_begin(struct driver *d);

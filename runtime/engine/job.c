@@ -202,11 +202,6 @@ static void percentiles(const struct job *j, struct job_status *s)
     s->commit_p99_us = sorted[n - 1 - n / 100];
 }
 
-static int64_t number(const struct run_number *x)
-{
-    return x != NULL && x->known ? x->value : 0;
-}
-
 static int64_t smallest_watermark(const struct job *j)
 {
     int64_t w = INT64_MAX;
@@ -227,8 +222,8 @@ static void publish_status(struct job *j)
                            .records_out = j->records_out,
                            .commits = j->commits,
                            .parked = j->parking.count,
-                           .late = number(j->run.late),
-                           .skipped = number(j->run.skipped),
+                           .late = run_number_value(&j->run, j->run.late),
+                           .skipped = run_number_value(&j->run, j->run.skipped),
                            .lag = inputs_lag(&j->in),
                            .watermark = smallest_watermark(j),
                            .outbox_waiting = j->store->ops->outbox_waiting(j->store)};

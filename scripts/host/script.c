@@ -39,7 +39,8 @@ static int run_file(lua_State *L)
     lua_call(L, 0, 0);
     s->host.loading = false;
     host_push_key(L, KEY_FINISH);
-    lua_call(L, 0, 1);
+    lua_pushstring(L, s->tests_of); // nil for NULL
+    lua_call(L, 1, 1);
     host_set_key(L, KEY_PLAN);
     host_push_key(L, KEY_FUNCTIONS);
     functions = lua_gettop(L);
@@ -102,6 +103,7 @@ int script_new(struct script **out, const struct script_options *o, struct err *
     s->time_ms = LUA_TIME_MS_MAX;
     s->host.file = arena_strdup(&s->arena, o->file);
     s->host.params = copy_params(&s->arena, o->params);
+    s->tests_of = o->tests_of != NULL ? arena_strdup(&s->arena, o->tests_of) : NULL;
     if (!bytes_is_null(o->text))
         s->source = arena_copy(&s->arena, o->text);
     else

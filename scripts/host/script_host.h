@@ -20,6 +20,7 @@ struct script {
     struct arena arena; // file name, source, parameters: to run it all again
     struct bytes source;
     int64_t time_ms;
+    const char *tests_of; // as in the options
     int n_functions;
     struct script_module *modules;
     int n_modules;

@@ -23,7 +23,7 @@ static struct testing *test_observes(lua_State *L)
     if (t->batching)
         luaL_error(L, "t:batch runs at its end: look at the job behind it");
     test_runs(L, t);
-    test_note(t, &(struct act){.kind = ACT_OBSERVE, .line = host_line(L)});
+    test_note(L, t, &(struct act){.kind = ACT_OBSERVE});
     return t;
 }
 
@@ -261,13 +261,16 @@ static int test_skipped(lua_State *L)
 {
     struct testing *t = test_observes(L);
     lua_Integer want = luaL_checkinteger(L, 2);
-    struct job_status s;
+    struct store *s = driver_store(t->driver);
+    int64_t got = 0;
+    struct err e = {0};
 
-    job_status(driver_job(t->driver), &s);
-    if (s.skipped != want)
+    if (s->ops->number_get(s, "skipped", &got, &e) < 0)
+        test_fails(L, t, "skipped records", e.text);
+    if (got != want)
         test_fails(L, t, "skipped records",
-                  arena_printf(&t->arena, "expected %lld, got %lld", (long long)want,
-                               (long long)s.skipped));
+                   arena_printf(&t->arena, "expected %lld, got %lld", (long long)want,
+                                (long long)got));
     return 0;
 }
 
@@ -319,29 +322,30 @@ static int test_late(lua_State *L)
     return 0;
 }
 
+bool test_finds(lua_State *L, const char *word, const char *wanted, const char *text)
+{
+    struct pattern_match m;
+    struct bytes source = bytes_str(wanted);
+    struct err e = {0};
+    int64_t steps = 1000000;
+    int rc = pattern_compile(lua_newuserdatauv(L, pattern_size(source), 0), source, &e);
+
+    if (rc == 0)
+        rc = pattern_find(lua_touserdata(L, -1), bytes_str(text), 0, &steps, &m, &e);
+    if (rc < 0)
+        luaL_error(L, "%s: %s", word, e.text);
+    return rc == 1;
+}
+
 // Asks for the stop and takes note of it. The argument is a Lua pattern, or nothing.
 static int test_stopped(lua_State *L)
 {
     struct testing *t = test_of(L);
-    struct pattern_match m;
-    struct bytes text;
-    struct err e = {0};
-    int64_t steps = 1000000;
-    int rc = 1;
 
-    test_note(t, &(struct act){.kind = ACT_OBSERVE, .line = host_line(L)});
+    test_note(L, t, &(struct act){.kind = ACT_OBSERVE});
     if (!t->stopped)
         test_fails(L, t, "the job", "has not stopped");
-    if (!lua_isnoneornil(L, 2)) {
-        (void)luaL_checkstring(L, 2);
-        text = lua_bytes(L, 2);
-        rc = pattern_compile(lua_newuserdatauv(L, pattern_size(text), 0), text, &e);
-        if (rc == 0)
-            rc = pattern_find(lua_touserdata(L, -1), bytes_str(t->why), 0, &steps, &m, &e);
-    }
-    if (rc < 0)
-        return luaL_error(L, "t:stopped: %s", e.text);
-    if (rc == 0)
+    if (!lua_isnoneornil(L, 2) && !test_finds(L, "t:stopped", luaL_checkstring(L, 2), t->why))
         test_fails(L, t, "the job has stopped for another reason", t->why);
     t->stopped = false;
     return 0;

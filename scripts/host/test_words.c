@@ -6,7 +6,7 @@
 //   t:send(topic, value, {key, time, headers, partition})    one batch, run to the end
 //   t:batch(function() … end)                                several in one
 //   t:advance "5m"                                           moves the clock, fires what is due
-//   t:restart()
+//   t:restart()  t:upgrade "other.lua"
 //
 // and those of test_expect.c. What a word does is an act (engine/acts.h): it is noted and done, so
 // that the same can be done again.
@@ -61,19 +61,18 @@ void test_runs(lua_State *L, struct testing *t)
         test_fails(L, t, "the job has stopped", t->why);
 }
 
-void test_note(struct testing *t, const struct act *a)
+void test_note(lua_State *L, struct testing *t, struct act *a)
 {
+    a->line = host_line(L);
     acts_add(&t->acts, a);
 }
 
-// Notes the act and does it. Once the job has stopped nothing more is done to it.
-static void perform(lua_State *L, struct testing *t, struct act *a)
+void test_perform(lua_State *L, struct testing *t, struct act *a)
 {
     struct err e = {0};
     int rc;
 
-    a->line = host_line(L);
-    test_note(t, a);
+    test_note(L, t, a);
     rc = act_do(t->driver, a, &e);
     if (rc == 0)
         return;
@@ -83,7 +82,7 @@ static void perform(lua_State *L, struct testing *t, struct act *a)
 
 static void perform_kind(lua_State *L, struct testing *t, enum act_kind kind)
 {
-    perform(L, t, &(struct act){.kind = kind});
+    test_perform(L, t, &(struct act){.kind = kind});
 }
 
 // --- send ---
@@ -199,25 +198,29 @@ static size_t take_headers(lua_State *L, struct testing *t, int i, struct header
     return v.object->n;
 }
 
-static void check_options(lua_State *L, int i)
+void test_options(lua_State *L, int i, const char *word, const char *const *known, size_t n)
 {
-    static const char *const known[] = {"key", "time", "headers", "partition"};
-
-    if (lua_isnoneornil(L, i))
-        return;
     luaL_checktype(L, i, LUA_TTABLE);
     lua_pushnil(L);
     while (lua_next(L, i) != 0) {
         struct suggestion s = {.name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?"};
         bool found = false;
-        for (size_t k = 0; k < ARRAY_LEN(known); k++) {
+        for (size_t k = 0; k < n; k++) {
             found = found || strcmp(known[k], s.name) == 0;
             suggest(&s, known[k]);
         }
         if (!found)
-            luaL_error(L, "unknown option '%s' of t:send%s", s.name, suggest_text(&s));
+            luaL_error(L, "unknown option '%s' of %s%s", s.name, word, suggest_text(&s));
         lua_pop(L, 1);
     }
+}
+
+static void check_options(lua_State *L, int i)
+{
+    static const char *const known[] = {"key", "time", "headers", "partition"};
+
+    if (!lua_isnoneornil(L, i))
+        test_options(L, i, "t:send", known, ARRAY_LEN(known));
 }
 
 static int option(lua_State *L, int i, const char *name)
@@ -282,7 +285,7 @@ static void take_times(lua_State *L, struct testing *t, const struct plan_node *
         act->record.timestamp = act->ms;
 }
 
-static void not_in_batch(lua_State *L, const struct testing *t, const char *word)
+void test_not_in_batch(lua_State *L, const struct testing *t, const char *word)
 {
     if (t->batching)
         luaL_error(L, "%s inside t:batch", word);
@@ -306,7 +309,7 @@ static int test_send(lua_State *L)
     else
         take_record(L, t, source, &v, &act.record);
     take_times(L, t, source, &act);
-    perform(L, t, &act);
+    test_perform(L, t, &act);
     return 0;
 }
 
@@ -339,9 +342,9 @@ static int test_advance(lua_State *L)
         return luaL_error(L, "t:advance: \"%s\" is not a duration", lua_tostring(L, 2));
     if (act.ms < 0)
         return luaL_error(L, "t:advance: the clock does not go back");
-    not_in_batch(L, t, "t:advance");
+    test_not_in_batch(L, t, "t:advance");
     test_runs(L, t);
-    perform(L, t, &act);
+    test_perform(L, t, &act);
     return 0;
 }
 
@@ -349,19 +352,14 @@ static int test_restart(lua_State *L)
 {
     struct testing *t = test_of(L);
 
-    not_in_batch(L, t, "t:restart");
+    test_not_in_batch(L, t, "t:restart");
     perform_kind(L, t, ACT_RESTART);
     return 0;
 }
 
-static int test_later(lua_State *L)
-{
-    return luaL_error(L, "t:upgrade is not supported by this version");
-}
-
 static const luaL_Reg test_methods[] = {
     {"send", test_send},       {"batch", test_batch},   {"advance", test_advance},
-    {"restart", test_restart}, {"upgrade", test_later}, {NULL, NULL},
+    {"restart", test_restart}, {"upgrade", test_upgrade}, {NULL, NULL},
 };
 
 static int test_unknown(lua_State *L)

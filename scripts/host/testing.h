@@ -12,7 +12,9 @@
 
 struct testing {
     struct driver *driver;
-    const struct plan *plan; // of the job under test, in a state of its own
+    const struct script_test_options *options;
+    const struct plan *plan;   // of the job under test, in a state of its own
+    struct plan_list *plans;   // loaded by the test
     struct arena arena;      // values and messages, as long as the test
     struct acts acts;        // what it has done so far; their bytes are in the arena
     bool batching;
@@ -32,7 +34,17 @@ _Noreturn void test_fails(lua_State *L, struct testing *t, const char *what,
                           const char *difference);
 // Ends it if the job has stopped and nobody asked for that.
 void test_runs(lua_State *L, struct testing *t);
-void test_note(struct testing *t, const struct act *a);
+void test_not_in_batch(lua_State *L, const struct testing *t, const char *word);
+// Notes an act, and does it. Once the job has stopped the next word fails.
+void test_note(lua_State *L, struct testing *t, struct act *a);
+void test_perform(lua_State *L, struct testing *t, struct act *a);
+// Refuses options at i that are not among those known.
+void test_options(lua_State *L, int i, const char *word, const char *const *known, size_t n);
+// Whether the Lua pattern is found in the text.
+bool test_finds(lua_State *L, const char *word, const char *wanted, const char *text);
+// The plan lives as long as the test. (tests.c)
+void test_keep_plan(struct testing *t, struct plan *p);
+int test_upgrade(lua_State *L); // test_upgrade.c
 
 extern const luaL_Reg test_expectations[]; // test_expect.c
 

@@ -435,8 +435,19 @@ local function resolve(n)
   end
 end
 
-function host.finish()
+-- A file that holds the tests of a job in another.
+local function finish_tests(job)
+  local declared = plan.job or plan.nodes[1] or plan.tables[1] or plan.views[1] or plan.queries[1]
+  if declared then
+    fail(declared.line, "a file of tests holds nothing else: its job is %s", job)
+  end
+  if #plan.tests == 0 then fail(1, "there is no test in it: test(\"name\", function(t) ... end)") end
+  return plan
+end
+
+function host.finish(tests_of)
   loading = false
+  if tests_of then return finish_tests(tests_of) end
   if not plan.job then fail(1, "no job is declared: job \"name\" { version = 1 }") end
   for _, p in ipairs(pending) do
     if not p.done then fail(p.line, "%s", p.text) end

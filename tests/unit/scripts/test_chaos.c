@@ -23,10 +23,13 @@ static void close_store(void *arg, struct store *s)
     jobfile_close(s);
 }
 
-static int reopen_store(void *arg, const struct plan *p, struct store **s, struct err *e)
+static int reopen_store(void *arg, const struct driver_version *v, struct store **s,
+                        struct err *e)
 {
+    struct jobfile_options o = {.from_now = v->from_now, .drop = v->drop};
+
     (void)arg;
-    return jobfile_reopen(s, p, e);
+    return jobfile_reopen(s, v->plan, &o, e);
 }
 
 static const struct script_test_options options = {
@@ -266,9 +269,10 @@ static int open_leaking(void *arg, const struct plan *p, struct store **out, str
 }
 
 // What is held dies with the process; what comes up leaks again.
-static int reopen_leaking(void *arg, const struct plan *p, struct store **s, struct err *e)
+static int reopen_leaking(void *arg, const struct driver_version *v, struct store **s,
+                          struct err *e)
 {
-    int rc = reopen_store(arg, p, s, e);
+    int rc = reopen_store(arg, v, s, e);
 
     if (rc == 0)
         (*s)->ops = &leak.ops;

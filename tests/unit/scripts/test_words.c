@@ -24,10 +24,13 @@ static void close_store(void *arg, struct store *s)
     jobfile_close(s);
 }
 
-static int reopen_store(void *arg, const struct plan *p, struct store **s, struct err *e)
+static int reopen_store(void *arg, const struct driver_version *v, struct store **s,
+                        struct err *e)
 {
+    struct jobfile_options o = {.from_now = v->from_now, .drop = v->drop};
+
     (void)arg;
-    return jobfile_reopen(s, p, e);
+    return jobfile_reopen(s, v->plan, &o, e);
 }
 
 static int run_job_tests(const char *file, const char *text, struct script_test_results *r,
@@ -110,6 +113,8 @@ static const char library[] =
     "  t:query('lent', {}, { { id = 'b1' } })\n"
     "  t:query('lent', { min = 2 }, {})\n"
     "  t:skipped(1)\n"
+    "  t:restart()\n"
+    "  t:skipped(1)\n"
     "  t:parked {}\n"
     "end)\n"
     "test('what is missing is tried again, what is wrong is parked', function(t)\n"
@@ -130,6 +135,7 @@ static void test_a_job_with_its_tests(void **state)
     expect_all_pass("jobs/library.lua", library);
 }
 
+#define PARCELS_2 "job 'parcels' { version = 2 } from 'a' :to 'b'\n"
 #define PASS_ON "job 'j' {} from 'a' { time = 'ts' } :where 'x > 1' :select { 'x' } :to 'b'\n"
 
 // A failing test says where it stands and what differs.
@@ -155,8 +161,17 @@ static void test_failures(void **state)
     expect_failure(PASS_ON "test('n', function(t)\n  error 'mine'\nend)", "jobs/t.lua:3: mine");
     expect_failure(PASS_ON "test('n', function(t)\n  t:stopped 'x'\nend)",
                    "jobs/t.lua:3: the job: has not stopped");
-    expect_failure(PASS_ON "test('n', function(t)\n  t:upgrade 'x'\nend)",
-                   "jobs/t.lua:3: t:upgrade is not supported by this version");
+    expect_failure(PASS_ON "test('n', function(t)\n  t:upgrade 'x.lua'\nend)",
+                   "jobs/t.lua:3: t:upgrade: there is no file x.lua");
+    expect_failure(PASS_ON "test('n', function(t)\n  t:upgrade 'tests/jobs/upgrade/gone.lua'\nend)",
+                   "jobs/t.lua:3: t:upgrade: tests/jobs/upgrade/gone.lua is job parcels, not j");
+    expect_failure(PARCELS_2 "test('n', function(t)\n  t:upgrade 'tests/jobs/upgrade/gone.lua'\nend)",
+                   "jobs/t.lua:3: t:upgrade: tests/jobs/upgrade/gone.lua is version 1: it is built "
+                   "beside version 2 from the start of its topics, and takes over nothing that a "
+                   "test could look at");
+    expect_failure(PASS_ON
+                   "test('n', function(t)\n  t:batch(function() t:expect('b', {}) end)\nend)",
+                   "jobs/t.lua:3: t:batch runs at its end: look at the job behind it");
     expect_failure(PASS_ON
                    "test('n', function(t)\n  t:rows('select 1 a, 2 b', { { a = 1 } })\nend)",
                    "jobs/t.lua:3: rows: expected 1, got 1: 1 differs\n"
