@@ -34,9 +34,9 @@ int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_
 // Compares without opening it as its owner: the file may be in use. LEAT_ENOTFOUND: no file.
 int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
                     struct jobfile_comparison *out, struct err *e) LEAT_CHECKED;
-// Opens what is committed in *s, which is in memory, once more for this plan, which may be a changed
-// one, and puts it in the place of *s; that is closed. After a failure *s is as it was. Of the
-// options those that accept a change count.
+// Opens what is committed in *s, which is in memory, once more for this plan, which may be a
+// changed one, and puts it in the place of *s; that is closed. After a failure *s is as it was. Of
+// the options those that accept a change count.
 int jobfile_reopen(struct store **s, const struct plan *p, const struct jobfile_options *o,
                    struct err *e) LEAT_CHECKED;
 

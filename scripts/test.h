@@ -26,7 +26,9 @@ struct script_test_result {
     const char *message; // what differed, begins with FILE:LINE; NULL when passed
     // With chaos, of a test that passes by itself: what its variations gave. A failure there is one
     // of the test.
+    bool varied;
     struct chaos_result chaos;
+    int64_t ns; // that all of it took
 };
 
 struct script_test_results {

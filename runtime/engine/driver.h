@@ -66,9 +66,10 @@ int driver_run(struct driver *d, struct err *e) LEAT_CHECKED;
 int driver_advance(struct driver *d, int64_t ms, struct err *e) LEAT_CHECKED;
 // Closes and reopens the job on the same store, as a restart does.
 int driver_restart(struct driver *d, struct err *e) LEAT_CHECKED;
-// The same with another version of the job; its plan must outlive the driver. When it cannot take over
-// what is stored, the error is returned and the job goes on as it was.
-int driver_upgrade(struct driver *d, const struct driver_version *v, struct err *e) LEAT_CHECKED;
+// The same with another version of the job; its plan must outlive the driver. When it cannot take
+// over what is stored, the error is returned and the job goes on as it was.
+int driver_upgrade(struct driver *d, const struct driver_version *v,
+                   struct err *e) LEAT_CHECKED;
 
 // Between these, everything sent to one topic partition is one batch.
 void driver_batch_begin(struct driver *d);

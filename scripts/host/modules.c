@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// require "name": code that several jobs share. A module is lib/name.lua, in the folder of the job's
-// file or beside that folder, and nowhere else:
+// require "name": code that several jobs share. A module is lib/name.lua, in the folder of the
+// job's file or beside that folder, and nowhere else:
 //
 //   shop/jobs/orders.lua     require "money"  ->  shop/jobs/lib/money.lua, shop/lib/money.lua
 //

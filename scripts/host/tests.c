@@ -139,6 +139,7 @@ static void vary(const struct testing *t, const struct script_test_options *o,
     struct err e = {0};
     int rc = chaos_run(&c, &result->chaos, &out->arena, &e);
 
+    result->varied = true;
     if (rc != 0)
         result->message = arena_printf(&out->arena, "%s:%d: in a variation: %s", tests_file(o),
                                        result->line, e.text);
@@ -161,6 +162,7 @@ static void run_one(const struct script_test_options *o, const struct plan *plan
                               .stores = o->stores,
                               .start_ms = TEST_START_MS,
                               .n_partitions = o->n_partitions > 0 ? o->n_partitions : 1};
+    int64_t started = clock_mono_ns(clock_system());
     int rc = load_tests(&s, o, &e);
 
     arena_init(&t.arena);
@@ -175,6 +177,7 @@ static void run_one(const struct script_test_options *o, const struct plan *plan
         driver_close(t.driver);
     if (result->passed && o->chaos)
         vary(&t, o, &c, out, result);
+    result->ns = clock_mono_ns(clock_system()) - started;
     acts_deinit(&t.acts);
     free_plans(&t);
     script_free(s);

@@ -441,7 +441,7 @@ local function finish_tests(job)
   if declared then
     fail(declared.line, "a file of tests holds nothing else: its job is %s", job)
   end
-  if #plan.tests == 0 then fail(1, "there is no test in it: test(\"name\", function(t) ... end)") end
+  if #plan.tests == 0 then fail(1, 'there is no test in it: test("name", function(t) ... end)') end
   return plan
 end
 

@@ -21,7 +21,8 @@ test("a column more is taken up in place", function(t)
   scan(t, "p1", "Bergen")
   scan(t, "p2", "Oslo")
   t:rows("select id, place, note from parcels order by id",
-      { { id = "p1", place = "Bergen", note = "seen" }, { id = "p2", place = "Oslo", note = "seen" } })
+      { { id = "p1", place = "Bergen", note = "seen" },
+        { id = "p2", place = "Oslo", note = "seen" } })
   t:rows("select place, n from places order by place",
       { { place = "Bergen", n = 1 }, { place = "Oslo", n = 2 } })
   t:query("at", { place = "Oslo" }, { { id = "p2" } })

@@ -156,8 +156,8 @@ static const struct refused refusals[] = {
      "jobs/t.lua:2: parameter 'limit' has no default: give it with -p limit=..."},
     {JOB "query 'q' { params = { a = 'tekst' }, sql = 'select 1' }",
      "jobs/t.lua:2: in query: parameter a: \"tekst\" is not a type"},
-    {JOB "local m = require 'money'", "jobs/t.lua:2: require is not available here: there is no "
-                                      "lib folder"},
+    {JOB "local m = require 'money'", "jobs/t.lua:2: require \"money\": there is no "
+                                     "jobs/lib/money.lua and no lib/money.lua"},
     {JOB "while true do end", "jobs/t.lua:2: runs longer than its time limit"},
 };
 

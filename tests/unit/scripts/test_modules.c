@@ -111,7 +111,8 @@ static void test_what_is_refused(void **state)
     given_file_at(p, "lib/self.lua", "return require 'self'");
     expect_no_load(p, "job 'j' {} require '../money'", "a module is a name");
     expect_no_load(p, "job 'j' {} require '/etc/passwd'", "a module is a name");
-    expect_no_load(p, "job 'j' {} require 'monye'", "/jobs/t.lua:1: require \"monye\": there is no ");
+    expect_no_load(p, "job 'j' {} require 'monye'",
+                   "/jobs/t.lua:1: require \"monye\": there is no ");
     expect_no_load(p, "job 'j' {} require 'monye'", "/lib/monye.lua");
     expect_no_load(p, "job 'j' {} require 'one'",
                    "/lib/two.lua:1: require \"one\": modules require each other in a circle");

@@ -165,7 +165,8 @@ static void test_failures(void **state)
                    "jobs/t.lua:3: t:upgrade: there is no file x.lua");
     expect_failure(PASS_ON "test('n', function(t)\n  t:upgrade 'tests/jobs/upgrade/gone.lua'\nend)",
                    "jobs/t.lua:3: t:upgrade: tests/jobs/upgrade/gone.lua is job parcels, not j");
-    expect_failure(PARCELS_2 "test('n', function(t)\n  t:upgrade 'tests/jobs/upgrade/gone.lua'\nend)",
+    expect_failure(PARCELS_2
+                   "test('n', function(t)\n  t:upgrade 'tests/jobs/upgrade/gone.lua'\nend)",
                    "jobs/t.lua:3: t:upgrade: tests/jobs/upgrade/gone.lua is version 1: it is built "
                    "beside version 2 from the start of its topics, and takes over nothing that a "
                    "test could look at");
@@ -180,7 +181,9 @@ static void test_failures(void **state)
                    "             b: want nothing, got 2");
 }
 
-#define SEND "t:send('a', { x = 2, id = 'p' }) t:send('a', { x = 3, id = 'q', l = { 1, { y = 2 } } })\n"
+#define SEND                                                                                       \
+    "t:send('a', { x = 2, id = 'p' })"                                                             \
+    " t:send('a', { x = 3, id = 'q', l = { 1, { y = 2 } } })\n"
 #define PASS_ALL "job 'j' {} from 'a' :where 'x > 1' :to 'b'\n"
 
 // A near miss is told by the fields that differ, however deep; one record too many is one
@@ -189,21 +192,23 @@ static void test_differences(void **state)
 {
     (void)state;
     expect_failure(PASS_ALL "test('n', function(t)\n  " SEND
-                            "  t:expect('b', { { id = 'p', x = 2 }, { id = 'q', x = 4, l = { 1, { y = "
-                            "3 } } } })\nend)",
+                            "  t:expect('b', { { id = 'p', x = 2 },"
+                            " { id = 'q', x = 4, l = { 1, { y = 3 } } } })\nend)",
                    "jobs/t.lua:4: records of \"b\": expected 2, got 2: 1 differs\n"
                    "  1    as expected\n"
                    "  2    want  {\"id\":\"q\",\"l\":[1,{\"y\":3}],\"x\":4}\n"
                    "       got   {\"id\":\"q\",\"l\":[1,{\"y\":2}],\"x\":3,\"$key\":null}\n"
                    "             l[2].y: want 3, got 2\n"
                    "             x: want 4, got 3");
-    expect_failure(PASS_ALL "test('n', function(t)\n  " SEND "  t:expect('b', { { id = 'q' } })\nend)",
+    expect_failure(PASS_ALL "test('n', function(t)\n  " SEND
+                            "  t:expect('b', { { id = 'q' } })\nend)",
                    "jobs/t.lua:4: records of \"b\": expected 1, got 2: 1 was not expected\n"
                    "  +    got   {\"id\":\"p\",\"x\":2,\"$key\":null}\n"
                    "  1    as expected");
     expect_failure(
         PASS_ALL "test('n', function(t)\n  " SEND
-                 "  t:expect('b', { { id = 'p' }, { id = 'm', x = 7 }, { id = 'q', x = 3 } })\nend)",
+                 "  t:expect('b', { { id = 'p' }, { id = 'm', x = 7 },"
+                 " { id = 'q', x = 3 } })\nend)",
         "jobs/t.lua:4: records of \"b\": expected 3, got 2: 1 is missing\n"
         "  1    as expected\n"
         "  2    want  {\"id\":\"m\",\"x\":7}\n"
