@@ -443,8 +443,10 @@ function Test:late(name, records) end
 ---@param pattern string
 function Test:stopped(pattern) end
 function Test:restart() end
----@param file string the next version of the job
-function Test:upgrade(file) end
+---The job goes on as another file says, on what it has stored.
+---@param file string beside the test's file, one folder up, or where leat was started
+---@param options? { from_now?: boolean, drop?: boolean, refused?: string } refused: a pattern
+function Test:upgrade(file, options) end
 
 ---@param name string
 ---@param f fun(t: leat.Test)
