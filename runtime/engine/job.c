@@ -202,6 +202,17 @@ static void percentiles(const struct job *j, struct job_status *s)
     s->commit_p99_us = sorted[n - 1 - n / 100];
 }
 
+// As it is stored, until this run has counted for itself.
+static int64_t number(struct job *j, const struct run_number *x)
+{
+    int64_t v = 0;
+    struct err e;
+
+    if (x == NULL || x->known)
+        return x != NULL ? x->value : 0;
+    return run_number_get(&j->run, x->name, &v, &e) < 0 ? 0 : v;
+}
+
 static int64_t smallest_watermark(const struct job *j)
 {
     int64_t w = INT64_MAX;
@@ -222,8 +233,8 @@ static void publish_status(struct job *j)
                            .records_out = j->records_out,
                            .commits = j->commits,
                            .parked = j->parking.count,
-                           .late = run_number_value(&j->run, j->run.late),
-                           .skipped = run_number_value(&j->run, j->run.skipped),
+                           .late = number(j, j->run.late),
+                           .skipped = number(j, j->run.skipped),
                            .lag = inputs_lag(&j->in),
                            .watermark = smallest_watermark(j),
                            .outbox_waiting = j->store->ops->outbox_waiting(j->store)};

@@ -720,13 +720,6 @@ static int number_load(struct run *r, struct run_number *x, struct err *e)
     return rc;
 }
 
-int64_t run_number_value(struct run *r, struct run_number *x)
-{
-    struct err e;
-
-    return number_load(r, x, &e) < 0 ? 0 : x->value;
-}
-
 int run_number_get(struct run *r, const char *name, int64_t *v, struct err *e)
 {
     struct run_number *x = number_of(r, name);

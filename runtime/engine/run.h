@@ -143,8 +143,6 @@ int run_watch(struct run *r, struct err *e) LEAT_CHECKED;
 int run_changes(struct run *r, const struct event *cause, struct err *e) LEAT_CHECKED;
 // Before the flush: what waits for the end of the step.
 int run_settle(struct run *r, struct err *e) LEAT_CHECKED;
-// A counter as it stands, whether it has been looked at since the job was opened or not.
-int64_t run_number_value(struct run *r, struct run_number *x);
 // End of step. flush: operators, then numbers and samples. LEAT_E class of a record's fault when
 // what the operators wrote broke a constraint.
 int run_flush(struct run *r, struct err *e) LEAT_CHECKED;
