@@ -280,7 +280,15 @@ static int take_up(struct jobfile *jf, const struct jobfile_options *o, struct e
     return rc == UPGRADE_ANEW ? start_over(jf, e) : rc;
 }
 
-static int set_up(struct jobfile *jf, const struct jobfile_options *o, struct err *e)
+// What is to be opened instead of a path: a database, and of a store with the same plan the tables
+// that have been checked. A copy has nothing to take up.
+struct origin {
+    struct db_image image;
+    const struct jobfile *like;
+    bool copy;
+};
+
+static int set_up(struct jobfile *jf, const struct jobfile_options *o, bool copy, struct err *e)
 {
     int64_t n, ours;
     int rc = db_query_int(jf->db, "SELECT count(*) FROM sqlite_schema", &n, e);
@@ -298,7 +306,7 @@ static int set_up(struct jobfile *jf, const struct jobfile_options *o, struct er
     if (jf->plan == NULL)
         rc = n == 0 ? err_set(e, LEAT_ENOTFOUND, "no job has been made in it yet")
                     : check_format(jf, e);
-    else
+    else if (!copy)
         rc = n == 0 ? create(jf, e) : take_up(jf, o, e);
     if (rc == 0)
         rc = take_over(jf, e);
@@ -384,14 +392,27 @@ static int take_lock(struct jobfile *jf, const char *path, struct err *e)
     return rc;
 }
 
-static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct db_image *image,
+// The plan's tables, checked in a database of their own, unless that has been done.
+static int find_tables(struct jobfile *jf, const struct jobfile *like, struct err *e)
+{
+    if (jf->plan == NULL)
+        return 0;
+    if (like == NULL)
+        return jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
+    ASSERT(like->plan == jf->plan);
+    jf->like = like;
+    jf->ddl = like->ddl;
+    return 0;
+}
+
+static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct origin *from,
                      struct err *e)
 {
     struct db_options d = {.mode = o->path != NULL ? DB_WRITER : DB_MEMORY,
                            .create = jf->plan != NULL,
                            .throwaway = o->throwaway,
-                           .image = image};
-    int rc = jf->plan == NULL ? 0 : jf_scratch(jf->plan, &jf->arena, &jf->ddl, NULL, e);
+                           .image = from != NULL ? &from->image : NULL};
+    int rc = find_tables(jf, from != NULL ? from->like : NULL, e);
 
     if (rc < 0)
         return rc;
@@ -406,7 +427,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     rc = db_open(&jf->db, o->path, &d, e);
     if (rc < 0)
         return rc;
-    rc = set_up(jf, o, e);
+    rc = set_up(jf, o, from != NULL && from->copy, e);
     if (rc == 0)
         rc = load(jf, e);
     if (rc == 0)
@@ -417,7 +438,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
 }
 
 static int open_new(struct store **out, const struct plan *p, const struct jobfile_options *o,
-                    struct db_image *image, struct err *e)
+                    struct origin *from, struct err *e)
 {
     struct jobfile *jf = heap_zalloc(sizeof *jf);
     int rc;
@@ -431,7 +452,7 @@ static int open_new(struct store **out, const struct plan *p, const struct jobfi
     arena_init(&jf->scratch);
     hashmap_init(&jf->positions, random_entropy_u64());
     hashmap_init(&jf->marks, random_entropy_u64());
-    rc = open_file(jf, o, image, e);
+    rc = open_file(jf, o, from, e);
     *out = rc == 0 ? &jf->store : NULL;
     if (rc < 0)
         jobfile_close(&jf->store);
@@ -451,26 +472,43 @@ int jobfile_open(struct store **out, const struct plan *p, const struct jobfile_
     return open_new(out, p, o, NULL, e);
 }
 
+static int open_from(struct store **out, struct jobfile *of, const struct plan *p,
+                     const struct jobfile_options *o, struct origin *from, struct err *e)
+{
+    int rc;
+
+    ASSERT(of->lock.fd < 0); // a file is opened again by its path
+    jobfile_store_ops.abort(&of->store);
+    rc = db_image(of->db, &from->image, e);
+    if (rc == 0)
+        rc = open_new(out, p, o, from, e);
+    db_image_free(&from->image);
+    return rc;
+}
+
 int jobfile_reopen(struct store **s, const struct plan *p, const struct jobfile_options *o,
                    struct err *e)
 {
     struct jobfile *was = jobfile_of(*s);
     struct jobfile_options in_memory = {.from_now = o->from_now, .drop = o->drop};
-    struct db_image image = {0};
+    struct origin from = {.like = p == was->plan ? was->like : NULL};
     struct store *opened;
-    int rc;
+    int rc = open_from(&opened, was, p, &in_memory, &from, e);
 
-    ASSERT(was->lock.fd < 0); // a file is opened again by its path
-    jobfile_store_ops.abort(*s);
-    rc = db_image(was->db, &image, e);
-    if (rc == 0)
-        rc = open_new(&opened, p, &in_memory, &image, e);
-    db_image_free(&image);
     if (rc < 0)
         return rc;
     jobfile_close(*s);
     *s = opened;
     return 0;
+}
+
+int jobfile_copy(struct store **out, struct store *of, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(of);
+    struct jobfile_options in_memory = {.path = NULL};
+    struct origin from = {.like = jf, .copy = true};
+
+    return open_from(out, jf, jf->plan, &in_memory, &from, e);
 }
 
 void jobfile_close(struct store *s)

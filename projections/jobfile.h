@@ -39,6 +39,9 @@ int jobfile_compare(const struct plan *p, const char *path, struct arena *a,
 // the options those that accept a change count.
 int jobfile_reopen(struct store **s, const struct plan *p, const struct jobfile_options *o,
                    struct err *e) LEAT_CHECKED;
+// Another store in memory that holds what is committed in `of`, for the same plan: much cheaper
+// than opening a new one. `of` is in memory and outlives the copy and what is reopened from it.
+int jobfile_copy(struct store **out, struct store *of, struct err *e) LEAT_CHECKED;
 
 // Whether jobfile_open would take the changes of the plan, and if not the error that it would give;
 // LEAT_EINVAL. Read-only, as jobfile_compare; a file that is not there can be opened.

@@ -117,6 +117,7 @@ struct jobfile {
     struct arena arena;   // as long as the file is open
     struct arena scratch; // of one verb
     struct ddl ddl;
+    const struct jobfile *like; // whose checked tables these are; NULL: its own
     struct db_stmt *own[JF_N];
 
     bool in_step;

@@ -27,10 +27,16 @@ static int memory_reopen(void *arg, const struct driver_version *v, struct store
     return jobfile_reopen(s, v->plan, &o, e);
 }
 
+static int memory_copy(void *arg, struct store *of, struct store **out, struct err *e)
+{
+    (void)arg;
+    return jobfile_copy(out, of, e);
+}
+
 struct driver_store_factory rehearsal_stores(void)
 {
     return (struct driver_store_factory){
-        .open = memory_open, .close = memory_close, .reopen = memory_reopen};
+        .open = memory_open, .close = memory_close, .reopen = memory_reopen, .copy = memory_copy};
 }
 
 int rehearsal_open(struct driver **out, const struct plan *p,

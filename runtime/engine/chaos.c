@@ -44,6 +44,7 @@ struct chaos {
     struct arena *texts; // of the result
     struct arena base;   // what is compared with
     struct arena scratch; // of one variation
+    struct store *pristine; // to copy; NULL: stores are opened
     struct album plain, still;
     struct acts plain_acts, still_acts, acts; // acts: of the variation
     int64_t points;
@@ -145,6 +146,7 @@ static int play(struct chaos *c, struct take *t, int64_t **steps, size_t *n_step
 
     arena_reset(&c->scratch);
     t->looks = 0;
+    config.pristine = c->pristine;
     config.crash_at = t->crash_at;
     config.cut_at = t->cut_at;
     config.cut_each = t->cut_each;
@@ -531,6 +533,14 @@ static int take_albums(struct chaos *c, struct err *e)
     return rc;
 }
 
+// A store that nobody writes to: copying it is cheaper than making one for each variation.
+static int open_pristine(struct chaos *c, struct err *e)
+{
+    const struct driver_config *d = &c->config->driver;
+
+    return d->stores.copy != NULL ? d->stores.open(d->stores.arg, d->plan, &c->pristine, e) : 0;
+}
+
 int chaos_run(const struct chaos_config *config, struct chaos_result *out, struct arena *a,
               struct err *e)
 {
@@ -540,13 +550,17 @@ int chaos_run(const struct chaos_config *config, struct chaos_result *out, struc
     *out = (struct chaos_result){0};
     arena_init(&c.base);
     arena_init(&c.scratch);
-    rc = take_albums(&c, e);
+    rc = open_pristine(&c, e);
+    if (rc == 0)
+        rc = take_albums(&c, e);
     if (rc == 0)
         rc = vary_splits(&c, e);
     if (rc == 0)
         rc = vary_crashes(&c, e);
     if (rc == 0)
         rc = vary_orders(&c, e);
+    if (c.pristine != NULL)
+        config->driver.stores.close(config->driver.stores.arg, c.pristine);
     acts_deinit(&c.still_acts);
     acts_deinit(&c.acts);
     heap_free(c.steps);

@@ -83,7 +83,10 @@ int driver_open(struct driver **out, const struct driver_config *c, struct err *
     clock_fake_init(&d->clock, c->start_ms);
     d->points.at = c->crash_at;
     name_sources(d);
-    rc = c->stores.open(c->stores.arg, c->plan, &d->store, e);
+    if (c->pristine != NULL)
+        rc = c->stores.copy(c->stores.arg, c->pristine, &d->store, e);
+    else
+        rc = c->stores.open(c->stores.arg, c->plan, &d->store, e);
     if (rc == 0) {
         crash_points_store(&d->points, d->store);
         crash_points_publisher(&d->points, &d->log.publisher);

@@ -26,6 +26,8 @@ struct driver_store_factory {
     // Opens what is committed in *s for this version, as a program that starts does, and puts it in
     // the place of *s, which is closed. After a failure *s is as it was. NULL: stores are kept.
     int (*reopen)(void *arg, const struct driver_version *v, struct store **s, struct err *e);
+    // Another store with what is committed in `of`, which outlives it. NULL: only open.
+    int (*copy)(void *arg, struct store *of, struct store **out, struct err *e);
     void *arg;
 };
 
@@ -36,6 +38,7 @@ struct driver_config {
     int64_t start_ms;     // the clock; tests of users start at 2026-01-01T00:00Z
     int32_t n_partitions; // of every topic, at least 1; grows when a send names a higher one
     size_t cache_bytes, step_bytes; // as in job_config
+    struct store *pristine; // what the store is a copy of; NULL: it is opened
     int64_t crash_at;     // the job dies at this crash point and is started again; 0: it does not
     int64_t cut_at;       // a step ends behind this record, from 1; 0: nowhere
     bool cut_each;        // ... behind every record

@@ -139,7 +139,7 @@ struct store_ops {
     int (*late_add)(struct store *s, const struct late_row *r, struct err *e);
 
     // Small numbers that belong to the step: counters ("skipped", "late:<op>"), tick times
-    // ("every:<op>"). Inside a step.
+    // ("every:<op>"). Written inside a step.
     int (*number_get)(struct store *s, const char *name, int64_t *v, struct err *e); // 1 or 0
     int (*number_put)(struct store *s, const char *name, int64_t v, struct err *e);
 

@@ -32,9 +32,18 @@ static int reopen_store(void *arg, const struct driver_version *v, struct store 
     return jobfile_reopen(s, v->plan, &o, e);
 }
 
+static int copy_store(void *arg, struct store *of, struct store **out, struct err *e)
+{
+    (void)arg;
+    return jobfile_copy(out, of, e);
+}
+
 static const struct script_test_options options = {
     .operators = NULL,
-    .stores = {.open = open_store, .close = close_store, .reopen = reopen_store},
+    .stores = {.open = open_store,
+               .close = close_store,
+               .reopen = reopen_store,
+               .copy = copy_store},
     .chaos = true,
 };
 
@@ -298,6 +307,7 @@ static void test_offsets_outside_the_transaction(void **state)
     expect_passes(job, 2, 6, 0);
     leaking.stores.open = open_leaking;
     leaking.stores.reopen = reopen_leaking;
+    leaking.stores.copy = NULL;
     expect_found(job, &leaking, CHAOS_CRASH,
                  "crash behind the commit of step 1: \"n\" of table \"totals\" is different   "
                  "(jobs/t.lua:2)",
