@@ -5,9 +5,12 @@
 //   key      the expression, else the event's key; nil from an expression is class `key`, because a
 //            record that silently lost its key would lose its order
 //   value    the original bytes while nothing changed it; nil is a null value (a tombstone); else
-//            JSON
+//            JSON, or the format that was asked for. With a schema it is checked, and what is
+//            written anew has the schema's form: class `schema` if it does not fit
 //   headers  the event's, then those of the expressions, which replace equal names; nil adds none
 #include "operators/operators.h"
+
+#include "runtime/record/schema.h"
 
 
 struct to {
@@ -30,19 +33,62 @@ static int to_key(struct operator *o, struct event *ev, struct value *key, struc
     return 0;
 }
 
-static int to_value(struct to *to, struct event *ev, struct bytes *value, struct err *e)
+// What format = "text" writes: a text, or {text = ...} as sources of that format give it; the same
+// of bytes.
+static int plain_value(enum format f, const struct value *v, struct arena *a, struct bytes *out,
+                       struct err *e)
+{
+    const char *name = f == FORMAT_TEXT ? "text" : "bytes";
+    struct value plain = *v;
+    int rc = 0;
+
+    if (value_is_object(v) && value_count(v) == 1)
+        rc = value_member(v, bytes_str(name), a, &plain, e);
+    if (rc == 0)
+        rc = value_force(&plain, a, e);
+    if (rc != 0)
+        return rc;
+    if (plain.type != VALUE_TEXT && (f != FORMAT_BYTES || plain.type != VALUE_BYTES))
+        return err_set(e, LEAT_ETYPE, "format = \"%s\" wants a text or {%s = ...} alone, not %s",
+                       name, name, value_type_name(v));
+    *out = plain.s.p != NULL ? plain.s : BYTES_LIT("");
+    return 0;
+}
+
+static int encode(struct to *to, enum format f, const struct value *v, struct bytes *value,
+                  struct err *e)
 {
     int rc;
 
-    *value = ev->view.raw;
-    if (!bytes_is_null(ev->view.raw))
-        return 0;
-    if (value_is_nil(&ev->view.root))
-        return 0;
+    if (f == FORMAT_TEXT || f == FORMAT_BYTES)
+        return plain_value(f, v, run_arena(to->op.run), value, e);
     buf_clear(&to->value);
-    rc = value_write_json(&ev->view.root, &to->value, e);
+    rc = f == FORMAT_MSGPACK ? value_write_msgpack(v, &to->value, e)
+                             : value_write_json(v, &to->value, e);
     *value = buf_bytes(&to->value);
     return rc;
+}
+
+// A record that the source has checked against the same schema is not checked again.
+static int to_value(struct to *to, struct event *ev, struct bytes *value, struct err *e)
+{
+    const struct plan_node *n = to->op.node;
+    enum format f = n->to.has_format ? n->to.format : FORMAT_JSON;
+    bool same = !n->to.has_format || ev->view.format == f;
+    struct value root = ev->view.root;
+    bool checked = n->to.schema == NULL;
+    int rc = 0;
+
+    *value = ev->view.raw;
+    if (bytes_is_null(ev->view.raw) && value_is_nil(&root))
+        return 0;
+    if (!bytes_is_null(ev->view.raw) && n->in.value != NULL && n->to.schema != NULL)
+        checked = type_eq(n->in.value, n->to.schema);
+    if (!checked)
+        rc = schema_check(n->to.schema, &root, run_arena(to->op.run), e);
+    if (rc != 0 || (!bytes_is_null(ev->view.raw) && same))
+        return rc;
+    return encode(to, f, &root, value, e);
 }
 
 // Text and bytes as they are, the rest as JSON.

@@ -8,6 +8,6 @@
 
 extern const struct command command_run, command_serve, command_test, command_check,
     command_explain, command_produce, command_consume, command_topics, command_query,
-    command_status, command_plan, command_outbox, command_dlq, command_init;
+    command_status, command_expr, command_plan, command_outbox, command_dlq, command_init;
 
 #endif

@@ -7,7 +7,7 @@
 
 const struct command *const commands[] = {
     &command_init,    &command_run,     &command_serve,   &command_test,   &command_check,
-    &command_explain, &command_plan,    &command_produce, &command_consume,
+    &command_explain, &command_expr, &command_plan,    &command_produce, &command_consume,
     &command_topics,  &command_query,   &command_status,  &command_outbox,  &command_dlq,
     NULL,
 };

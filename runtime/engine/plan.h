@@ -259,6 +259,9 @@ struct plan_node {
             bool has_key;
             struct plan_field *headers;
             int n_headers;
+            bool has_format;     // else JSON, and the original bytes where there are some
+            enum format format;
+            const struct type *schema; // NULL: none
         } to;
     };
     // --- by plan_finish ---

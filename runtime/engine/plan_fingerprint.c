@@ -137,6 +137,10 @@ static void add_settings(struct buf *b, const struct plan *p, const struct plan_
     case NODE_TO:
         buf_printf(b, "%s,", n->to.topic);
         add_names(b, n->to.headers, n->to.n_headers);
+        if (n->to.has_format)
+            buf_printf(b, "format %d,", (int)n->to.format);
+        if (n->to.schema != NULL)
+            type_print(n->to.schema, b);
         return;
     case NODE_EXPLODE:
         buf_printf(b, "%.*s,", BYTES_FMT(n->explode.name));

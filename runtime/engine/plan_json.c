@@ -7,6 +7,8 @@
 // its code.
 #include "runtime/engine/plan.h"
 
+static const char *const formats[] = {"json", "msgpack", "text", "bytes"}; // enum format
+
 static void text(struct buf *out, const char *name, const char *value)
 {
     buf_printf(out, ",\"%s\":", name);
@@ -147,7 +149,6 @@ static void type_json(struct buf *out, const char *name, const struct type *t)
 
 static void source_json(const struct plan_source *s, struct buf *out)
 {
-    static const char *const formats[] = {"json", "msgpack", "text", "bytes"};
     static const char *const after[] = {"delete", "mark", "keep"};
 
     text(out, "topic", s->topic);
@@ -315,6 +316,9 @@ static void config_json(const struct plan *p, const struct plan_node *n, struct 
         if (n->to.has_key)
             named_expr(out, "key", &n->to.key);
         fields_json(out, "headers", n->to.headers, n->to.n_headers);
+        if (n->to.has_format)
+            text(out, "format", formats[n->to.format]);
+        type_json(out, "schema", n->to.schema);
         break;
     default:
         more_json(p, n, out);

@@ -305,12 +305,37 @@ static int check_actions(struct plan *p, const struct plan_node *n, const struct
     return rc;
 }
 
+// Every field that the schema wants, of a type that can fit, and none that it does not know.
+static int check_output(struct plan *p, const struct plan_node *n, struct err *e)
+{
+    const struct type *have = or_any(n->in.value), *want = n->to.schema;
+    const struct type_field *bad;
+
+    if (have->kind != TYPE_OBJECT)
+        return type_is_known(have) ? plan_refuse(p, n->line, e, "in to: %s wants an object, not %s",
+                                                 want->name, type_kind_name(have->kind))
+                                   : 0;
+    for (size_t i = 0; i < have->n_fields && !type_eq(have, want); i++)
+        if (type_member(want, have->fields[i].name) == NULL && have->name == NULL)
+            return plan_refuse(p, n->line, e, "in to: %s has no field '%.*s'%s", want->name,
+                               BYTES_FMT(have->fields[i].name),
+                               type_suggest(want, have->fields[i].name, &p->arena));
+    if (type_fits(have, want, &bad))
+        return 0;
+    if (type_member(have, bad->name) == NULL)
+        return plan_refuse(p, n->line, e, "in to: %s wants the field '%.*s', which is not there",
+                           want->name, BYTES_FMT(bad->name));
+    return refuse_cell(p, n, n->line, bad, type_member(have, bad->name), e);
+}
+
 int plan_types_check(struct plan *p, struct plan_node *n, struct err *e)
 {
     int rc = 0;
 
     if (n->kind == NODE_INTO && n->into.table >= 0)
         return check_cells(p, n, plan_row_type(p, n->into.table), n->into.columns, n->into.n, e);
+    if (n->kind == NODE_TO && n->to.schema != NULL)
+        return check_output(p, n, e);
     for (int i = 0; n->kind == NODE_MATCH && i < n->match.n && rc == 0; i++)
         rc = check_actions(p, n, &n->match.cases[i], e);
     return rc;

@@ -5,6 +5,7 @@
 // what it means.
 #include "runtime/record/value.h"
 
+#include "runtime/base/number.h"
 #include "runtime/record/fieldplan.h"
 
 const char *value_type_name(const struct value *v)
@@ -286,6 +287,7 @@ struct value value_copy(const struct value *v, struct arena *a)
 
 int value_key_bytes(const struct value *v, struct buf *out, struct err *e)
 {
+    char text[NUMBER_TEXT_SIZE];
     struct value_iter it;
     struct value part, name;
     int rc, i = 0;
@@ -299,6 +301,10 @@ int value_key_bytes(const struct value *v, struct buf *out, struct err *e)
     if (v->type == VALUE_LAZY && v->format == FORMAT_JSON && v->s.p[0] == '"') {
         buf_reserve(out, v->s.n);
         out->n += json_unescape(v->s, out->p + out->n);
+        return 0;
+    }
+    if (v->type == VALUE_DECIMAL) {
+        buf_append(out, text, number_format_decimal(v->i, v->scale, text));
         return 0;
     }
     if (value_is_object(v))

@@ -312,11 +312,21 @@ static void read_outbox(struct reading *r, int t, struct plan_outbox *o)
     o->after = (enum outbox_after)word_index(get_text(r, t, "after"), after, ARRAY_LEN(after));
 }
 
-static void read_source(struct reading *r, int t, struct plan_source *s)
+// Whether it is given.
+static bool read_format(struct reading *r, int t, enum format *f)
 {
     static const char *const formats[] = {"json", "msgpack", "text", "bytes"}; // enum format
     const char *format = get_text(r, t, "format");
 
+    for (size_t i = 0; format != NULL && i < ARRAY_LEN(formats); i++) {
+        if (strcmp(format, formats[i]) == 0)
+            *f = (enum format)i;
+    }
+    return format != NULL;
+}
+
+static void read_source(struct reading *r, int t, struct plan_source *s)
+{
     s->topic = get_text(r, t, "topic");
     read_outbox(r, t, &s->outbox);
     s->has_time = read_expr_field(r, t, "time", &s->time);
@@ -326,10 +336,7 @@ static void read_source(struct reading *r, int t, struct plan_source *s)
     s->changelog = get_bool(r, t, "changelog");
     s->from_latest = get_bool(r, t, "latest");
     s->schema = read_schema(r, t);
-    for (size_t i = 0; format != NULL && i < ARRAY_LEN(formats); i++) {
-        if (strcmp(format, formats[i]) == 0)
-            s->format = (enum format)i;
-    }
+    (void)read_format(r, t, &s->format);
 }
 
 static void read_to(struct reading *r, int t, struct plan_node *node)
@@ -337,6 +344,8 @@ static void read_to(struct reading *r, int t, struct plan_node *node)
     node->to.topic = get_text(r, t, "topic");
     node->to.has_key = read_expr_field(r, t, "key", &node->to.key);
     read_fields(r, t, "headers", &node->to.headers, &node->to.n_headers);
+    node->to.has_format = read_format(r, t, &node->to.format);
+    node->to.schema = read_schema(r, t);
 }
 
 static void read_into(struct reading *r, int t, struct plan_node *node)

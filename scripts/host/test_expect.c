@@ -74,8 +74,19 @@ static struct value text_or_null(struct testing *t, struct bytes b)
     return bytes_is_utf8(b) ? value_text(b) : (struct value){.type = VALUE_BYTES, .s = b};
 }
 
+// What the job writes to the topic as. Text stays what it looks like.
+static enum format format_of(const struct testing *t, const char *topic)
+{
+    for (int i = 0; i < t->plan->n_nodes; i++) {
+        const struct plan_node *n = &t->plan->nodes[i];
+        if (n->kind == NODE_TO && n->to.has_format && strcmp(n->to.topic, topic) == 0)
+            return n->to.format == FORMAT_MSGPACK ? FORMAT_MSGPACK : FORMAT_JSON;
+    }
+    return FORMAT_JSON;
+}
+
 // The published record as one object: its fields, and $key and $header.x beside them.
-static struct value record_value(struct testing *t, const struct batch_record *r)
+static struct value record_value(struct testing *t, const struct batch_record *r, enum format f)
 {
     struct value root = VALUE_OF_NULL, x;
     struct header *headers = NULL;
@@ -83,7 +94,7 @@ static struct value record_value(struct testing *t, const struct batch_record *r
     struct value_iter it;
     struct bytes name, raw = arena_copy(&t->arena, r->value);
 
-    if (!bytes_is_null(r->value) && value_decode(FORMAT_JSON, raw, &t->arena, &root, NULL) != 0)
+    if (!bytes_is_null(r->value) && value_decode(f, raw, &t->arena, &root, NULL) != 0)
         root = text_or_null(t, raw);
     if (batch_record_headers(r, &t->arena, &headers, NULL) != 0)
         headers = NULL;
@@ -126,7 +137,7 @@ static int test_expect(lua_State *L)
     take_list(L, t, 3, "t:expect", &want);
     n = driver_take(t->driver, topic, &records);
     for (size_t i = 0; i < n; i++)
-        list_add(t, &got, record_value(t, &records[i]));
+        list_add(t, &got, record_value(t, &records[i], format_of(t, topic)));
     have = list_value(&got);
     diff = test_diff(t, &want, &have, test_matches);
     if (diff != NULL)

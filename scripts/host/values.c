@@ -320,22 +320,11 @@ static void take_number(struct take *t, int i, struct value *out)
 
 static bool take_userdata(lua_State *L, int i, struct value *out)
 {
-    bool decimal;
-
     if (lua_type(L, i) == LUA_TLIGHTUSERDATA) {
         *out = VALUE_OF_NULL;
         return lua_touserdata(L, i) == value_null();
     }
-    if (view_value(L, i, out))
-        return true;
-    if (!lua_getmetatable(L, i))
-        return false;
-    host_push_key(L, KEY_DECIMAL_META);
-    decimal = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    if (decimal)
-        *out = *(struct value *)lua_touserdata(L, i);
-    return decimal;
+    return view_value(L, i, out) || decimal_take(L, i, out);
 }
 
 static void take_any(struct take *t, int i, struct value *out)
@@ -376,28 +365,6 @@ void value_take(lua_State *L, int i, struct arena *a, struct value *out)
     take_any(&t, lua_absindex(L, i), out);
 }
 
-static int decimal_tostring(lua_State *L)
-{
-    struct value *v = lua_touserdata(L, 1);
-    struct buf out = BUF_EMPTY;
-    char text[64];
-    int rc = value_write_json(v, &out, NULL);
-
-    (void)rc; // a decimal always has a text
-    (void)snprintf(text, sizeof(text), "%.*s", out.n >= 2 ? (int)out.n - 2 : 0,
-                   out.n >= 2 ? (const char *)out.p + 1 : "");
-    buf_deinit(&out);
-    lua_pushstring(L, text);
-    return 1;
-}
-
-static void push_decimal(lua_State *L, const struct value *v)
-{
-    *(struct value *)lua_newuserdatauv(L, sizeof(*v), 0) = *v;
-    host_push_key(L, KEY_DECIMAL_META);
-    lua_setmetatable(L, -2);
-}
-
 // Everything but objects and arrays; false for those.
 static bool push_scalar(lua_State *L, const struct value *v)
 {
@@ -416,7 +383,7 @@ static bool push_scalar(lua_State *L, const struct value *v)
         lua_pushnumber(L, v->f);
         return true;
     case VALUE_DECIMAL:
-        push_decimal(L, v);
+        decimal_push(L, v);
         return true;
     case VALUE_TEXT:
     case VALUE_BYTES:
@@ -512,12 +479,6 @@ void values_open(lua_State *L)
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
     host_set_key(L, KEY_ARRAY_META);
-    lua_newtable(L);
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
-    lua_pushcfunction(L, decimal_tostring);
-    lua_setfield(L, -2, "__tostring");
-    host_set_key(L, KEY_DECIMAL_META);
 
     lua_pushlightuserdata(L, value_null());
     lua_setfield(L, -2, "null");
@@ -526,4 +487,5 @@ void values_open(lua_State *L)
     lua_pushcfunction(L, word_dur);
     lua_setfield(L, -2, "dur");
     views_open(L);
+    decimals_open(L);
 }

@@ -28,6 +28,12 @@ bool view_value(lua_State *L, int i, struct value *out);
 // If the value at i is a view: pushes its keys in order and returns true.
 bool view_push_keys(lua_State *L, int i);
 
+// A decimal as a userdata; whether the value at i is one.
+void decimal_push(lua_State *L, const struct value *v);
+bool decimal_take(lua_State *L, int i, struct value *out);
+// dec, and tonumber with decimals, into the table of words on top of the stack.
+void decimals_open(lua_State *L);
+
 // null array dur has with copy, into the table of words on top of the stack.
 void values_open(lua_State *L);
 

@@ -9,7 +9,6 @@ local source_options = {
   time = "any", disorder = "any", idle = "any", ahead = "any", format = "string", schema = "any",
   changelog = "boolean", from = "string", on_gap = "later",
 }
-local formats = { json = true, msgpack = true, text = true, bytes = true }
 
 local function set_source(n, line, o)
   options(line, "from", o, source_options)
@@ -18,10 +17,7 @@ local function set_source(n, line, o)
   if o.ahead ~= nil then n.ahead = duration(line, "from", o.ahead) end
   if o.idle == false then n.idle = -1
   elseif o.idle ~= nil then n.idle = duration(line, "from", o.idle) end
-  if o.format and not formats[o.format] then
-    fail(line, "in from: unknown format '%s'%s", o.format, host.suggest(o.format, keys(formats)))
-  end
-  n.format, n.changelog = o.format, o.changelog
+  n.format, n.changelog = format_of(line, "from", o.format), o.changelog
   n.schema = schema_of(line, "from", o.schema)
   if o.from and o.from ~= "earliest" and o.from ~= "latest" then
     fail(line, "in from: from is \"earliest\" or \"latest\", not \"%s\"", o.from)

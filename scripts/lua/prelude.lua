@@ -83,8 +83,13 @@ local function positive(line, word, n)
 end
 
 -- Text is an expression, a function a function, anything else a constant.
-local function expression(line, word, e, ...)
+-- { "price * ?", factor } is an expression with its values, where there is room for one value only.
+local expression
+function expression(line, word, e, ...)
   local kind = type(e)
+  if kind == "table" and e ~= null and not data[e] and type(e[1]) == "string" then
+    return expression(line, word, table.unpack(e, 1, e.n or #e)) -- { "price * ?", factor }
+  end
   if kind == "string" then
     return { text = e, binds = { n = select("#", ...), ... }, line = line }
   end
@@ -180,6 +185,15 @@ end
 
 local stream, window, aggregate, stored, schema_of
 
+local formats = { json = true, msgpack = true, text = true, bytes = true }
+
+local function format_of(line, word, f)
+  if f and not formats[f] then
+    fail(line, "in %s: unknown format '%s'%s", word, f, host.suggest(f, keys(formats)))
+  end
+  return f
+end
+
 -- What is not whole yet, or not used; the first of them is an error when the file ends.
 local pending = {}
 
@@ -227,9 +241,11 @@ end
 local function sink_to(h, topic, opts)
   local d, line = this(h, "to")
   text(line, ":to", "the topic", topic)
-  options(line, "to", opts, { key = "any", headers = "table", format = "later", schema = "later",
+  options(line, "to", opts, { key = "any", headers = "table", format = "string", schema = "any",
                               delivery = "later" })
   local n = { topic = topic, headers = {} }
+  n.format = format_of(line, "to", opts and opts.format)
+  n.schema = schema_of(line, "to", opts and opts.schema)
   if opts and opts.key ~= nil then n.key = expression(line, "to", opts.key) end
   if opts and opts.headers then n.headers = columns(line, "to", opts.headers) end
   return node("to", line, input(d), n)

@@ -201,6 +201,39 @@ static void test_tables(void **state)
     EXPECT(rows);
 }
 
+// What goes out is checked against its schema as far as it is known.
+static void test_outputs(void **state)
+{
+    static const struct row rows[] = {
+        {"local o = schema 'o' { id = 'text', sum = 'decimal(9,2)', n = 'integer?' }\norders:"
+         "select { 'id', sum = 'total' } :to('x', { schema = o })",
+         NULL},
+        {"local o = schema 'o' { id = 'text', sum = 'number' }\norders:select { 'id' } :to('x', "
+         "{ schema = o })",
+         "t.lua:13: in to: schema o wants the field 'sum', which is not there"},
+        {"local o = schema 'o' { id = 'text', sum = 'number' }\norders:select { 'id', sum = 'id' } "
+         ":to('x', { schema = o })",
+         "t.lua:13: in to: sum is number and is given text"},
+        {"local o = schema 'o' { id = 'text' }\norders:select { 'id', idd = 'id' } :to('x', "
+         "{ schema = o })",
+         "t.lua:13: in to: schema o has no field 'idd' (did you mean 'id'?)"},
+        {"orders:to('x', { schema = order })", NULL},
+        {"free:to('x', { schema = order })", NULL},
+        {"free:to('x', { schema = 'subject' })",
+         AT "to: schema = \"subject\" is a subject of a schema registry, which this version does "
+            "not have: declare the fields, local s = schema \"subject\" { field = \"text\" }, and "
+            "give schema = s"},
+        {"free:to('x', { format = 'xml' })", AT "to: unknown format 'xml'"},
+        {"free:where { 'a > ?', 5 } :by({ 'a .. ?', 'x' }):to('x', { key = { '? .. a', 'k' } })",
+         NULL},
+        {"free:select { b = { 'a > ? and ?', 5 } } :to 'x'",
+         AT "select: expression \"a > ? and ?\": too few values: ? number 2 has none (1 given)"},
+    };
+
+    (void)state;
+    EXPECT(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_built_values),
         cmocka_unit_test(test_aggregates),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_outputs),
     };
 
     return cmocka_run_group_tests_name("types", tests, NULL, NULL);
