@@ -7,10 +7,12 @@
 //   bench_client consume HOST:PORT TOPIC COUNT SIZE
 //   bench_client latency HOST:PORT TOPIC COUNT SIZE       one record at a time: p50, p99 in µs
 //   bench_client telemetry HOST:PORT TOPIC COUNT KEYS     readings of KEYS devices, for the jobs
+//   bench_client nexmark HOST:PORT TOPIC COUNT 0          NEXMark's persons, auctions and bids
 //   bench_client spread HOST:PORT TOPIC COUNT KEYS        small events: each key once, then random
 //
 // Prints one number per line, "name value", which the runner reads.
 #include <librdkafka/rdkafka.h>
+#include <math.h>
 #include <stdbool.h>
 
 #include "runtime/base/heap.h"
@@ -244,12 +246,136 @@ static void spread(const char *brokers, const char *topic, long n, unsigned keys
     rd_kafka_destroy(rk);
 }
 
+// --- NEXMark ---
+//
+// The published distribution: of 50 events 1 is a person, 3 are auctions, 46 bids; half of the bids
+// go to the hot auction (the last whose number is a multiple of 100), the others to one of the 100
+// in flight; three of four bids are by the hot bidder, three of four auctions of the hot seller;
+// prices are 100 * 10^(0 to 6); about 200, 500 and 100 bytes. 10,000 events per second.
+
+enum { NEXMARK_EPOCH = 50, NEXMARK_IN_FLIGHT = 100, NEXMARK_ACTIVE = 1000, NEXMARK_FIRST = 1000 };
+
+struct nexmark {
+    uint64_t seed;
+    int64_t i; // events so far
+    int64_t time;
+};
+
+static int64_t nexmark_person(const struct nexmark *x) // the last one made
+{
+    return x->i / NEXMARK_EPOCH;
+}
+
+static int64_t nexmark_auction(const struct nexmark *x)
+{
+    int64_t in_epoch = x->i % NEXMARK_EPOCH;
+
+    return x->i / NEXMARK_EPOCH * 3 + (in_epoch > 3 ? 3 : in_epoch) - 1;
+}
+
+static int64_t nexmark_below(struct nexmark *x, int64_t n)
+{
+    return (int64_t)(bench_random(&x->seed) % (uint64_t)n);
+}
+
+static int64_t nexmark_recent(struct nexmark *x, int64_t last, int64_t window)
+{
+    int64_t n = last + 1 < window ? last + 1 : window;
+
+    return last < 0 ? 0 : last - nexmark_below(x, n);
+}
+
+static long long nexmark_price(struct nexmark *x)
+{
+    return llround(pow(10, (double)nexmark_below(x, 1000000) / 1e6 * 6) * 100);
+}
+
+static int nexmark_bid(struct nexmark *x, char *out, size_t cap)
+{
+    int64_t last = nexmark_auction(x), person = nexmark_person(x);
+    int64_t auction = nexmark_below(x, 2) > 0 ? last / 100 * 100
+                                              : nexmark_recent(x, last, NEXMARK_IN_FLIGHT);
+    int64_t bidder = nexmark_below(x, 4) > 0 ? person / 100 * 100 + 1
+                                             : nexmark_recent(x, person, NEXMARK_ACTIVE);
+
+    return snprintf(out, cap,
+                    "{\"kind\":\"bid\",\"auction\":%lld,\"bidder\":%lld,\"price\":%lld,"
+                    "\"channel\":\"channel-%lld\",\"url\":\"https://example.org/%llx\","
+                    "\"dateTime\":%lld,\"extra\":\"%016llx\"}",
+                    (long long)auction + NEXMARK_FIRST, (long long)bidder + NEXMARK_FIRST,
+                    nexmark_price(x), (long long)nexmark_below(x, 10000),
+                    (unsigned long long)bench_random(&x->seed) >> 32, (long long)x->time,
+                    (unsigned long long)bench_random(&x->seed));
+}
+
+static int nexmark_sale(struct nexmark *x, char *out, size_t cap)
+{
+    int64_t person = nexmark_person(x);
+    int64_t seller = nexmark_below(x, 4) > 0 ? person / 100 * 100
+                                             : nexmark_recent(x, person, NEXMARK_ACTIVE);
+    long long first = nexmark_price(x);
+
+    return snprintf(out, cap,
+                    "{\"kind\":\"auction\",\"id\":%lld,\"itemName\":\"item %llx\","
+                    "\"description\":\"%0*d\",\"initialBid\":%lld,\"reserve\":%lld,"
+                    "\"dateTime\":%lld,\"expires\":%lld,\"seller\":%lld,\"category\":%lld,"
+                    "\"extra\":\"%0*d\"}",
+                    (long long)nexmark_auction(x) + NEXMARK_FIRST,
+                    (unsigned long long)bench_random(&x->seed) >> 40, 100, 0, first,
+                    first + nexmark_price(x), (long long)x->time, (long long)x->time + 60000,
+                    (long long)seller + NEXMARK_FIRST, (long long)nexmark_below(x, 5) + 10, 200, 0);
+}
+
+static int nexmark_user(struct nexmark *x, char *out, size_t cap)
+{
+    static const char *const cities[] = {"Phoenix", "Los Angeles", "San Francisco", "Boise",
+                                         "Portland", "Bend", "Redmond", "Seattle", "Kent",
+                                         "Cheyenne"};
+    long long id = (long long)nexmark_person(x) + NEXMARK_FIRST;
+
+    return snprintf(out, cap,
+                    "{\"kind\":\"person\",\"id\":%lld,\"name\":\"user %lld\","
+                    "\"emailAddress\":\"%lld@example.org\",\"creditCard\":\"%016llu\","
+                    "\"city\":\"%s\",\"state\":\"WA\",\"dateTime\":%lld,"
+                    "\"extra\":\"%0*d\"}",
+                    id, id, id, (unsigned long long)bench_random(&x->seed) % 10000000000000000u,
+                    cities[nexmark_below(x, 10)], (long long)x->time, 40, 0);
+}
+
+static void nexmark(const char *brokers, const char *topic, long n)
+{
+    rd_kafka_t *rk = connect_as(RD_KAFKA_PRODUCER, brokers, "5");
+    int64_t start = ((int64_t)time(NULL) / 86400 - 1) * 86400000;
+    struct nexmark x = {.seed = 11};
+    char text[1024];
+
+    for (x.i = 0; x.i < n; x.i++) {
+        int64_t in_epoch = x.i % NEXMARK_EPOCH;
+        size_t size;
+
+        x.time = start + x.i / 10;
+        size = (size_t)(in_epoch == 0  ? nexmark_user(&x, text, sizeof text)
+                        : in_epoch < 4 ? nexmark_sale(&x, text, sizeof text)
+                                       : nexmark_bid(&x, text, sizeof text));
+        while (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                 RD_KAFKA_V_VALUE(text, size), RD_KAFKA_V_TIMESTAMP(x.time),
+                                 RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_poll(rk, 5);
+        if (x.i % 256 == 0)
+            rd_kafka_poll(rk, 0);
+    }
+    await(rk, n);
+    printf("records %ld\n", n);
+    rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 6) {
         fprintf(stderr,
-                "usage: bench_client produce|consume|latency|telemetry|spread HOST:PORT TOPIC "
-                "COUNT SIZE|KEYS\n");
+                "usage: bench_client produce|consume|latency|telemetry|nexmark|spread HOST:PORT "
+                "TOPIC COUNT SIZE|KEYS\n");
         return 2;
     }
     long n = strtol(argv[4], NULL, 10);
@@ -260,6 +386,8 @@ int main(int argc, char **argv)
         consume(argv[2], argv[3], n);
     else if (strcmp(argv[1], "latency") == 0)
         latency(argv[2], argv[3], n, size);
+    else if (strcmp(argv[1], "nexmark") == 0)
+        nexmark(argv[2], argv[3], n);
     else if (strcmp(argv[1], "spread") == 0)
         spread(argv[2], argv[3], n, (unsigned)size);
     else
