@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.server import Server, ServerTest, main  # noqa: E402
+from tests.support.server import Server, ServerTest, main, until  # noqa: E402
 
 
 def crc32c(data):
@@ -187,7 +187,7 @@ class Raw(ServerTest):
     def test_acks_0_says_nothing(self):
         self.create("zero")
         self.s.sendall(self.frame(0, 3, self.produce_body("zero", batch([b"v"]), 0)))
-        self.assertEqual(self.end("zero"), 1)
+        until("it is readable, which is when it is on disk", lambda: self.end("zero") == 1)
         self.s.sendall(self.frame(0, 3, self.produce_body("no-such-topic", batch([b"v"]), 0)))
         self.expect_closed()
 
