@@ -54,7 +54,6 @@ static const char schema[] =
     " partition INTEGER NOT NULL, seq INTEGER NOT NULL, batch_no INTEGER NOT NULL, key BLOB,"
     " value BLOB, headers BLOB, n_headers INTEGER NOT NULL, time INTEGER NOT NULL,"
     " commit_id INTEGER NOT NULL, cause TEXT) STRICT;"
-    "CREATE UNIQUE INDEX _leat_outbox_seq ON _leat_outbox (topic_id, partition, seq);"
     "CREATE TABLE _leat_relay (topic TEXT NOT NULL, topic_id BLOB, partition INTEGER,"
     " published_seq INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_batch INTEGER NOT NULL,"
     " PRIMARY KEY (topic_id, partition)) STRICT, WITHOUT ROWID;"

@@ -32,8 +32,8 @@
     X(OUTBOX_SCAN, "SELECT id, topic, topic_id, partition, seq, batch_no, key, value, headers,"    \
                    " n_headers, time, commit_id, cause FROM _leat_outbox"                          \
                    " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")                             \
-    X(OUTBOX_DROP, "DELETE FROM _leat_outbox"                                                      \
-                   " WHERE topic_id = ?1 AND partition = ?2 AND seq <= ?3")                        \
+    X(OUTBOX_IDS, "SELECT id, topic_id, partition, seq FROM _leat_outbox ORDER BY id")             \
+    X(OUTBOX_DROP, "DELETE FROM _leat_outbox WHERE id BETWEEN ?1 AND ?2")                          \
     X(RELAY_LIST, "SELECT topic, topic_id, partition, published_seq, next_seq, last_batch"         \
                   " FROM _leat_relay")                                                             \
     X(RELAY_PUT, "INSERT OR ABORT INTO _leat_relay VALUES (?1, ?2, ?3, ?4, ?5, ?6)"                \
@@ -89,6 +89,9 @@ struct jf_mark {
     int64_t published_seq, next_seq, last_batch;             // now
     int64_t was_published_seq, was_next_seq, was_last_batch; // committed
     bool dirty;
+    int64_t *ids; // of the rows of sequences from ids_from up to ids_to
+    int64_t ids_from, ids_to;
+    size_t cap_ids;
 };
 
 // An outbox row added inside a savepoint.

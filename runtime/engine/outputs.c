@@ -13,6 +13,7 @@
 
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
+#include "runtime/base/number.h"
 #include "runtime/base/varint.h"
 
 enum {
@@ -109,6 +110,18 @@ static struct output_row *new_row(struct outputs *o)
     return &o->rows[o->n++];
 }
 
+// topic:partition@offset, once per output: printf would take longer than the row's other parts.
+static void append_cause(struct buf *b, const struct output_new *row)
+{
+    char digits[NUMBER_TEXT_SIZE];
+
+    buf_append_bytes(b, row->topic);
+    buf_append_byte(b, ':');
+    buf_append(b, digits, number_format_int(row->partition, digits));
+    buf_append_byte(b, '@');
+    buf_append(b, digits, number_format_int(row->offset, digits));
+}
+
 int outputs_add(struct outputs *o, const struct output_new *row, struct err *e)
 {
     struct output_row *r;
@@ -135,8 +148,7 @@ int outputs_add(struct outputs *o, const struct output_new *row, struct err *e)
     outputs_encode_headers(&o->bytes, row->headers, row->n_headers);
     r->headers_n = (uint32_t)(o->bytes.n - pos);
     pos = o->bytes.n;
-    buf_printf(&o->bytes, "%.*s:%d@%lld", BYTES_FMT(row->topic), row->partition,
-               (long long)row->offset);
+    append_cause(&o->bytes, row);
     r->cause_n = (uint32_t)(o->bytes.n - pos);
     return 0;
 }
