@@ -124,6 +124,11 @@ static void take_list(lua_State *L, struct testing *t, int i, const char *word, 
         luaL_error(L, "%s: wants a list: { { ... }, { ... } }", word);
 }
 
+static _Noreturn void differs(lua_State *L, struct testing *t, const char *what, const char *diff)
+{
+    test_fails(L, t, what, arena_printf(&t->arena, "%s%s", diff, test_hint(t)));
+}
+
 static int test_expect(lua_State *L)
 {
     struct testing *t = test_observes(L);
@@ -141,7 +146,7 @@ static int test_expect(lua_State *L)
     have = list_value(&got);
     diff = test_diff(t, &want, &have, test_matches);
     if (diff != NULL)
-        test_fails(L, t, arena_printf(&t->arena, "records of \"%s\"", topic), diff);
+        differs(L, t, arena_printf(&t->arena, "records of \"%s\"", topic), diff);
     return 0;
 }
 
@@ -166,7 +171,7 @@ static int test_rows(lua_State *L)
     run_sql(L, t, lua_bytes(L, 2), NULL, &got);
     diff = test_diff(t, &want, &got, test_row_equals);
     if (diff != NULL)
-        test_fails(L, t, "rows", diff);
+        differs(L, t, "rows", diff);
     return 0;
 }
 
@@ -222,7 +227,7 @@ static int test_query(lua_State *L)
     run_sql(L, t, bytes_str(q->sql), &params, &got);
     diff = test_diff(t, &want, &got, test_matches);
     if (diff != NULL)
-        test_fails(L, t, arena_printf(&t->arena, "query \"%s\"", q->name), diff);
+        differs(L, t, arena_printf(&t->arena, "query \"%s\"", q->name), diff);
     return 0;
 }
 

@@ -45,6 +45,8 @@ bool test_finds(lua_State *L, const char *word, const char *wanted, const char *
 // The plan lives as long as the test. (tests.c)
 void test_keep_plan(struct testing *t, struct plan *p);
 int test_upgrade(lua_State *L); // test_upgrade.c
+// Lines about parked records, each behind a line break; empty when there are none. (test_hint.c)
+const char *test_hint(struct testing *t);
 
 extern const luaL_Reg test_expectations[]; // test_expect.c
 
