@@ -2,7 +2,8 @@
 //
 // Pictures of a driven job.
 //
-//   table     its columns, in the order of the primary key; operators' hidden columns are not there
+//   table     its columns, in the order of the primary key, and the versions of its rows if it has
+//             a history; operators' hidden columns are not there
 //   topic     what went out since the last picture, by partition in order. A topic that is fed by
 //             changes {latest} shows the last value of each key since the beginning instead: how
 //             many records there are depends on where commits are, by design. A key whose last
@@ -159,18 +160,32 @@ static int select_rows(struct drawing *d, struct tables *t, int table, struct va
     return t->ops->sql(t, sql, NULL, d->arena, rows, e);
 }
 
-static int draw_table(struct drawing *d, int table, struct err *e)
+static int select_history(struct drawing *d, struct tables *t, int table, struct value *rows,
+                          struct err *e)
 {
-    struct tables *t = driver_store(d->driver)->tables;
     const char *const *key;
-    struct value rows = VALUE_OF_MISSING, row;
-    int rc, n_key = t->ops->primary_key(t, table, &key);
+    int n_key = t->ops->primary_key(t, table, &key);
+    struct bytes sql;
 
-    begin_part(d, PICTURE_TABLE, d->plan->tables[table].name, writer_line(d->plan, table));
-    rc = select_rows(d, t, table, &rows, e);
-    for (size_t i = 1; i <= value_count(&rows) && rc == 0; i++) {
+    buf_append_str(&d->text, "select * from ");
+    write_columns(&d->text, &d->part.name, 1);
+    buf_append_str(&d->text, " order by ");
+    write_columns(&d->text, key, n_key);
+    buf_append_str(&d->text, ", valid_from");
+    sql = kept(d);
+    return t->ops->sql(t, sql, NULL, d->arena, rows, e);
+}
+
+static int add_rows(struct drawing *d, struct tables *t, int table, const struct value *rows,
+                    struct err *e)
+{
+    const char *const *key;
+    int rc = 0, n_key = t->ops->primary_key(t, table, &key);
+
+    for (size_t i = 1; i <= value_count(rows) && rc == 0; i++) {
         struct picture_line line = {.more = BYTES_LIT("")};
-        rc = value_element(&rows, (int64_t)i, d->arena, &row, e);
+        struct value row;
+        rc = value_element(rows, (int64_t)i, d->arena, &row, e);
         if (rc == 0)
             rc = row_key(d, &row, key, n_key, &line.key, e);
         if (rc == 0)
@@ -178,6 +193,23 @@ static int draw_table(struct drawing *d, int table, struct err *e)
         line.text = kept(d);
         add_line(d, &line);
     }
+    return rc;
+}
+
+// Its rows, or the versions of its rows.
+static int draw_table(struct drawing *d, int table, bool history, struct err *e)
+{
+    struct tables *t = driver_store(d->driver)->tables;
+    const char *name = d->plan->tables[table].name;
+    struct value rows = VALUE_OF_MISSING;
+    int rc;
+
+    if (history)
+        name = arena_printf(d->arena, "%s__history", name);
+    begin_part(d, PICTURE_TABLE, name, writer_line(d->plan, table));
+    rc = history ? select_history(d, t, table, &rows, e) : select_rows(d, t, table, &rows, e);
+    if (rc == 0)
+        rc = add_rows(d, t, table, &rows, e);
     end_part(d);
     return rc;
 }
@@ -361,8 +393,11 @@ int picture_draw(struct picture *p, struct driver *driver, const struct picture_
     int rc = 0;
 
     draw_job(&d);
-    for (int i = 0; i < d.plan->n_tables && rc == 0; i++)
-        rc = draw_table(&d, i, e);
+    for (int i = 0; i < d.plan->n_tables && rc == 0; i++) {
+        rc = draw_table(&d, i, false, e);
+        if (rc == 0 && d.plan->tables[i].history != NULL)
+            rc = draw_table(&d, i, true, e);
+    }
     draw_topics(&d);
     if (rc == 0)
         rc = draw_parked(&d, e);

@@ -3,47 +3,18 @@
 // `leat test --chaos`: tests done again in variations. What must not matter does not; what makes a
 // difference is found and told. A job that is right is no proof: beside it stand jobs whose results
 // depend on commits or on arrival, and an engine that commits its offsets elsewhere.
+#include "tests/unit/scripts/memory.h"
 #include "tests/unit/scripts/support.h"
 
 #include "operators/operators.h"
-#include "projections/jobfile.h"
 #include "scripts/test.h"
-
-static int open_store(void *arg, const struct plan *p, struct store **out, struct err *e)
-{
-    struct jobfile_options o = {.path = NULL};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
-}
-
-static void close_store(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static int reopen_store(void *arg, const struct driver_version *v, struct store **s,
-                        struct err *e)
-{
-    struct jobfile_options o = {.from_now = v->from_now, .drop = v->drop};
-
-    (void)arg;
-    return jobfile_reopen(s, v->plan, &o, e);
-}
-
-static int copy_store(void *arg, struct store *of, struct store **out, struct err *e)
-{
-    (void)arg;
-    return jobfile_copy(out, of, e);
-}
 
 static const struct script_test_options options = {
     .operators = NULL,
-    .stores = {.open = open_store,
-               .close = close_store,
-               .reopen = reopen_store,
-               .copy = copy_store},
+    .stores = {.open = memory_open,
+               .close = memory_close,
+               .reopen = memory_reopen,
+               .copy = memory_copy},
     .chaos = true,
 };
 
@@ -265,7 +236,7 @@ static int commit_without_offsets(struct store *s, const struct store_commit *c,
 
 static int open_leaking(void *arg, const struct plan *p, struct store **out, struct err *e)
 {
-    int rc = open_store(arg, p, out, e);
+    int rc = memory_open(arg, p, out, e);
 
     if (rc == 0) {
         leak.was = (*out)->ops;
@@ -281,7 +252,7 @@ static int open_leaking(void *arg, const struct plan *p, struct store **out, str
 static int reopen_leaking(void *arg, const struct driver_version *v, struct store **s,
                           struct err *e)
 {
-    int rc = reopen_store(arg, v, s, e);
+    int rc = memory_reopen(arg, v, s, e);
 
     if (rc == 0)
         (*s)->ops = &leak.ops;

@@ -2,36 +2,13 @@
 //
 // `leat test`: jobs with their tests over the real engine, operators and store, in memory. With
 // arguments the program runs the tests of the files named instead.
+#include "tests/unit/scripts/memory.h"
 #include "tests/unit/scripts/support.h"
 
 #include <glob.h>
 
 #include "operators/operators.h"
-#include "projections/jobfile.h"
 #include "scripts/test.h"
-
-static int open_store(void *arg, const struct plan *p, struct store **out, struct err *e)
-{
-    struct jobfile_options o = {.path = NULL};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
-}
-
-static void close_store(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static int reopen_store(void *arg, const struct driver_version *v, struct store **s,
-                        struct err *e)
-{
-    struct jobfile_options o = {.from_now = v->from_now, .drop = v->drop};
-
-    (void)arg;
-    return jobfile_reopen(s, v->plan, &o, e);
-}
 
 static int run_job_tests(const char *file, const char *text, struct script_test_results *r,
                          struct err *e)
@@ -39,7 +16,7 @@ static int run_job_tests(const char *file, const char *text, struct script_test_
     struct script_test_options o = {
         .script = {.file = file, .text = bytes_str(text)},
         .operators = operator_types(),
-        .stores = {.open = open_store, .close = close_store, .reopen = reopen_store},
+        .stores = {.open = memory_open, .close = memory_close, .reopen = memory_reopen},
     };
 
     if (text == NULL)
