@@ -216,6 +216,17 @@ static void join_aborted(struct operator *o)
         join_streams_aborted((struct join *)o);
 }
 
+static size_t join_held(struct operator *o)
+{
+    return of_streams(o) ? join_streams_held((struct join *)o) : 0;
+}
+
+static void join_shrink(struct operator *o, size_t bytes)
+{
+    if (of_streams(o))
+        join_streams_shrink((struct join *)o, bytes);
+}
+
 static void join_close(struct operator *o)
 {
     struct join *j = (struct join *)o;
@@ -235,5 +246,7 @@ const struct operator_type operator_join = {
     .flush = join_flush,
     .committed = join_committed,
     .aborted = join_aborted,
+    .held = join_held,
+    .shrink = join_shrink,
     .close = join_close,
 };

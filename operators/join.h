@@ -5,33 +5,16 @@
 #ifndef LEAT_OPERATORS_JOIN_H
 #define LEAT_OPERATORS_JOIN_H
 
+#include "operators/join_buffer.h"
 #include "operators/operators.h"
-#include "runtime/base/hashmap.h"
-
-struct join_record;
-
-// What a stream join keeps: all of it is in rows as well.
-struct join_buffer {
-    struct state *state;
-    int n_key;
-    bool loaded; // from the rows
-    struct hashmap keys;
-    struct join_record **heap; // by when they expire
-    size_t n_heap, cap_heap;
-    struct join_record **dirty;
-    size_t n_dirty, cap_dirty;
-    int64_t next_seq;
-    size_t bytes;
-    struct buf scratch;
-    struct arena arena; // of one unmatched record
-};
 
 struct join {
     struct operator op;
     int *pk_of; // table: which `on` is the i-th part of the primary key
     int n_pk;
     bool changelog; // a delete travels
-    struct join_buffer buffer;
+    struct join_buffer buffer; // streams
+    struct arena arena;        // of one unmatched record
 };
 
 // The left value with the right one as its member `as`; nil counts as {}. LEAT_ETYPE.
@@ -45,6 +28,8 @@ int64_t join_streams_due(struct join *j);
 int join_streams_flush(struct join *j, struct err *e) LEAT_CHECKED;
 void join_streams_committed(struct join *j);
 void join_streams_aborted(struct join *j);
+size_t join_streams_held(struct join *j);
+void join_streams_shrink(struct join *j, size_t bytes);
 void join_streams_close(struct join *j);
 
 #endif

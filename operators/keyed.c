@@ -17,13 +17,6 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 
-#if LEAT_TESTING
-#define LOAD_ROWS 3
-#define SWEEP_ROWS 3
-#else
-#define LOAD_ROWS 512
-#define SWEEP_ROWS 500 // keys forgotten per commit
-#endif
 #define TAG_BOOL 4
 #define TAG_DECIMAL 5
 
@@ -372,134 +365,84 @@ int keyed_find(struct keyed *k, const struct value *key, struct keyed_entry **ou
 
 // --- by time ---
 
-static int first_of(struct keyed *k, struct state *st, int64_t *first, bool *known, struct err *e)
-{
-    int rc;
-
-    if (*known)
-        return 0;
-    *first = KEYED_NEVER;
-    rc = run_states(k->op->run)->ops->first(st, INT64_MIN, KEYED_NEVER, first, e);
-    *known = rc >= 0;
-    return rc < 0 ? rc : 0;
-}
-
 int64_t keyed_due(struct keyed *k)
 {
-    int64_t due = k->n_heap > 0 ? k->heap[0]->next : KEYED_NEVER;
+    int64_t due = k->n_heap > 0 ? k->heap[0]->next : KEYED_NEVER, first;
 
     // An error comes up again, with its words, where the operator is called.
-    if (first_of(k, k->timers, &k->timers_first, &k->timers_known, NULL) != 0)
+    if (dueindex_first(&k->timers, &first, NULL) != 0)
         return INT64_MIN;
-    return k->timers_first < due ? k->timers_first : due;
+    return first < due ? first : due;
 }
 
-// Keys found by time.
-struct found {
-    struct keyed *k;
-    struct keyblock **keys;
-    size_t n, cap, max;
-    int64_t last; // their largest row
-    bool whole;   // all rows of one time are taken, even past max
-};
-
-static int found_row(void *arg, const struct state_key *key, struct bytes blob)
+static int drop_row(struct dueindex *d, const struct keyed_entry *x, int64_t *at, struct err *e)
 {
-    struct found *f = arg;
+    int rc = *at != KEYED_NEVER ? dueindex_del(d, *at, x->k.array.items, e) : 0;
 
-    (void)blob;
-    if (f->n >= f->max && (!f->whole || key->window != f->last))
-        return 1;
-    if (f->n == f->cap) {
-        f->cap = f->cap ? f->cap * 2 : 16;
-        f->keys = heap_realloc(f->keys, f->cap * sizeof(struct keyblock *));
-    }
-    f->keys[f->n++] =
-        keyblock_new(sizeof(struct keyblock), BYTES_LIT(""), key->parts, f->k->n_key);
-    f->last = key->window;
-    return 0;
-}
-
-static void found_deinit(struct found *f)
-{
-    for (size_t i = 0; i < f->n; i++)
-        heap_free(f->keys[i]);
-    heap_free(f->keys);
-}
-
-static int drop_row(struct keyed *k, struct state *st, const struct keyed_entry *x, int64_t *at,
-                    struct err *e)
-{
-    struct state_key key = row_key(x, *at);
-    int rc;
-
-    if (*at == KEYED_NEVER)
-        return 0;
-    rc = run_states(k->op->run)->ops->del(st, &key, e);
     *at = KEYED_NEVER;
     return rc;
 }
 
-static int put_row(struct keyed *k, struct state *st, const struct keyed_entry *x, int64_t at,
-                   int64_t *slot, struct err *e)
+static int put_row(struct dueindex *d, const struct keyed_entry *x, int64_t at, int64_t *slot,
+                   struct err *e)
 {
-    struct state_key key = row_key(x, at);
+    struct due_row row = {.at = at, .parts = x->k.array.items, .note = BYTES_LIT("x")};
 
     *slot = at;
-    return run_states(k->op->run)->ops->put(st, &key, NULL, BYTES_LIT("x"), e);
+    return dueindex_put(d, &row, e);
 }
 
-// Brings the keys of the first rows in, and takes their rows away: they are the heap's now, and
-// written back by the flush.
-static int load_due(struct keyed *k, int64_t w, struct err *e)
+// Its row is gone: the key is the heap's now, and placed again by the flush.
+static int take_timer(void *arg, const struct due_row *row, struct err *e)
 {
-    struct found f = {.k = k, .max = LOAD_ROWS, .whole = true};
-    int rc = run_states(k->op->run)->ops->scan(k->timers, INT64_MIN, w + 1, found_row, &f, e);
+    struct keyed *k = arg;
+    struct keyed_entry *x;
+    int rc = find(k, row->parts, &x, e);
 
-    for (size_t i = 0; i < f.n && rc >= 0; i++) {
-        struct keyed_entry *x;
-        rc = find(k, f.keys[i]->array.items, &x, e);
-        if (rc == 0) {
-            list_dirty(k, x);
-            rc = drop_row(k, k->timers, x, &x->rows.timer_at, e);
-        }
+    if (rc == 0) {
+        x->rows.timer_at = KEYED_NEVER;
+        list_dirty(k, x);
     }
-    found_deinit(&f);
-    k->timers_known = false;
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 int keyed_next(struct keyed *k, int64_t w, struct keyed_entry **out, struct err *e)
 {
     for (;;) {
-        int64_t next = k->n_heap > 0 ? k->heap[0]->next : KEYED_NEVER;
-        int rc = first_of(k, k->timers, &k->timers_first, &k->timers_known, e);
+        struct keyed_entry *x = k->n_heap > 0 ? k->heap[0] : NULL;
+        int64_t first;
+        int rc = dueindex_first(&k->timers, &first, e);
 
         if (rc < 0)
             return rc;
-        if (k->timers_first > w || next < k->timers_first) {
-            *out = k->n_heap > 0 ? k->heap[0] : NULL;
-            return next <= w;
-        }
-        rc = load_due(k, w, e);
-        if (rc < 0)
+        if (first > w && (x == NULL || x->next > w))
+            return 0;
+        rc = x == NULL ? 0 : dueindex_is_next(&k->timers, x->next, x->k.key, e);
+        if (rc == 1)
+            *out = x;
+        if (rc == 0)
+            rc = dueindex_take(&k->timers, w, take_timer, k, e);
+        if (rc != 0)
             return rc;
     }
 }
 
 // --- writing ---
 
-static int forget_one(struct keyed *k, struct keyed_entry *x, struct err *e)
+static int take_ttl(void *arg, const struct due_row *row, struct err *e)
 {
+    struct keyed *k = arg;
+    struct keyed_entry *x;
     struct keyed_body b;
-    int rc;
+    int rc = find(k, row->parts, &x, e);
 
+    if (rc < 0)
+        return rc;
     run_undo_bytes(k->op->run, &x->rows, sizeof(x->rows));
+    x->rows.ttl_at = KEYED_NEVER;
     list_dirty(k, x);
-    rc = drop_row(k, k->ttl, x, &x->rows.ttl_at, e);
     arena_reset(&k->arena);
-    if (rc == 0)
-        rc = keyed_unpack(x, &k->arena, &b, e);
+    rc = keyed_unpack(x, &k->arena, &b, e);
     if (rc < 0 || bytes_is_null(b.state) || !keyed_expired(k, &b))
         return rc;
     b.state = BYTES_NULL;
@@ -511,24 +454,13 @@ static int forget_one(struct keyed *k, struct keyed_entry *x, struct err *e)
 // Some of the states that have expired go; readers do not see them any more as it is.
 static int sweep(struct keyed *k, struct err *e)
 {
-    struct found f = {.k = k, .max = SWEEP_ROWS};
-    int64_t w = k->op->watermark;
-    int rc = 0;
+    int64_t w = k->op->watermark, first;
+    int rc;
 
-    if (k->ttl_ms > 0)
-        rc = first_of(k, k->ttl, &k->ttl_first, &k->ttl_known, e);
-    if (rc < 0 || k->ttl_ms <= 0 || k->ttl_first >= w)
-        return rc;
-    rc = run_states(k->op->run)->ops->scan(k->ttl, INT64_MIN, w, found_row, &f, e);
-    for (size_t i = 0; i < f.n && rc >= 0; i++) {
-        struct keyed_entry *x;
-        rc = find(k, f.keys[i]->array.items, &x, e);
-        if (rc == 0)
-            rc = forget_one(k, x, e);
-    }
-    found_deinit(&f);
-    k->ttl_known = false;
-    return rc < 0 ? rc : 0;
+    if (k->ttl_ms <= 0)
+        return 0;
+    rc = dueindex_first(&k->ttl, &first, e);
+    return rc < 0 || first >= w ? rc : dueindex_take(&k->ttl, w - 1, take_ttl, k, e);
 }
 
 static int write_timer(struct keyed *k, struct keyed_entry *x, struct err *e)
@@ -537,11 +469,8 @@ static int write_timer(struct keyed *k, struct keyed_entry *x, struct err *e)
 
     if (x->next == KEYED_NEVER || x->next >= x->rows.timer_at)
         return 0;
-    rc = drop_row(k, k->timers, x, &x->rows.timer_at, e);
-    if (rc == 0)
-        rc = put_row(k, k->timers, x, x->next, &x->rows.timer_at, e);
-    k->timers_known = false;
-    return rc;
+    rc = drop_row(&k->timers, x, &x->rows.timer_at, e);
+    return rc < 0 ? rc : put_row(&k->timers, x, x->next, &x->rows.timer_at, e);
 }
 
 static int write_ttl(struct keyed *k, struct keyed_entry *x, const struct keyed_body *b,
@@ -552,20 +481,18 @@ static int write_ttl(struct keyed *k, struct keyed_entry *x, const struct keyed_
     if (k->ttl_ms <= 0 || bytes_is_null(b->state) || x->rows.ttl_at != KEYED_NEVER ||
         __builtin_add_overflow(b->touched, k->ttl_ms, &at))
         return 0;
-    k->ttl_known = false;
-    return put_row(k, k->ttl, x, at, &x->rows.ttl_at, e);
+    return put_row(&k->ttl, x, at, &x->rows.ttl_at, e);
 }
 
 static int remove_rows(struct keyed *k, struct keyed_entry *x, struct err *e)
 {
     struct state_key key = row_key(x, 0);
-    int rc = drop_row(k, k->timers, x, &x->rows.timer_at, e);
+    int rc = drop_row(&k->timers, x, &x->rows.timer_at, e);
 
     if (rc == 0)
-        rc = drop_row(k, k->ttl, x, &x->rows.ttl_at, e);
+        rc = drop_row(&k->ttl, x, &x->rows.ttl_at, e);
     if (rc == 0 && x->rows.stored)
         rc = run_states(k->op->run)->ops->del(k->state, &key, e);
-    k->timers_known = k->ttl_known = false;
     x->rows.stored = false;
     return rc;
 }
@@ -632,7 +559,8 @@ static void clear(struct keyed *k)
     hashmap_deinit(&k->entries);
     hashmap_init(&k->entries, 0);
     k->n_heap = k->n_dirty = k->bytes = 0;
-    k->timers_known = k->ttl_known = false;
+    dueindex_forget(&k->timers);
+    dueindex_forget(&k->ttl);
 }
 
 void keyed_committed(struct keyed *k)
@@ -677,17 +605,13 @@ void keyed_aborted(struct keyed *k)
     clear(k);
 }
 
-static int open_table(struct keyed *k, const char *suffix, const char *const *names,
-                      struct state **out, struct err *e)
+static int open_state(struct keyed *k, const char *const *names, struct err *e)
 {
     struct states *s = run_states(k->op->run);
-    struct state_spec spec = {.id = arena_printf(&k->arena, "%s%s", k->op->node->id, suffix),
-                              .table = -1,
-                              .windowed = suffix[0] != 0,
-                              .key_names = names,
-                              .n_key = k->n_key};
+    struct state_spec spec = {
+        .id = k->op->node->id, .table = -1, .key_names = names, .n_key = k->n_key};
 
-    return s->ops->open(s, &spec, out, e);
+    return s->ops->open(s, &spec, &k->state, e);
 }
 
 int keyed_open(struct keyed *k, struct operator *o, int64_t ttl_ms, struct err *e)
@@ -698,14 +622,16 @@ int keyed_open(struct keyed *k, struct operator *o, int64_t ttl_ms, struct err *
 
     *k = (struct keyed){.op = o,
                         .ttl_ms = ttl_ms,
-                        .n_key = o->node->n_key_names > 0 ? o->node->n_key_names : 1};
+                        .n_key = o->node->n_key_names > 0 ? o->node->n_key_names : 1,
+                        .timers = {.encode = keyed_encode},
+                        .ttl = {.encode = keyed_encode}};
     hashmap_init(&k->entries, 0);
     arena_init(&k->arena);
-    rc = open_table(k, "", names, &k->state, e);
+    rc = open_state(k, names, e);
     if (rc == 0)
-        rc = open_table(k, "/timers", names, &k->timers, e);
+        rc = dueindex_open(&k->timers, o, "/timers", names, k->n_key, e);
     if (rc == 0)
-        rc = open_table(k, "/ttl", names, &k->ttl, e);
+        rc = dueindex_open(&k->ttl, o, "/ttl", names, k->n_key, e);
     return rc;
 }
 
@@ -717,6 +643,8 @@ void keyed_close(struct keyed *k)
     hashmap_deinit(&k->entries);
     heap_free(k->heap);
     heap_free(k->dirty);
+    dueindex_close(&k->timers);
+    dueindex_close(&k->ttl);
     buf_deinit(&k->scratch);
     arena_deinit(&k->arena);
 }

@@ -2,11 +2,9 @@
 //
 // What :process keeps per key: a state and timers, in one row per key, behind a cache.
 //
-// Two more tables find keys by time: `timers` by when one of them has to be looked at next, `ttl`
-// by when a state may be forgotten. A key's row in them stands at its time or earlier, never
-// later: a timer that moves to the future does not move the row; whoever finds the key too early
-// puts it back where it belongs. So a timer that is pushed ahead by every record costs no write
-// there.
+// Two more tables find keys by time (dueindex.h): `timers` by when one of them has to be looked at
+// next, `ttl` by when a state may be forgotten. A timer that is pushed ahead by every record costs
+// no write there.
 //
 //   <id>          key...            -> body
 //   <id>/timers   (win, key...)     -> nothing
@@ -16,11 +14,12 @@
 #ifndef LEAT_OPERATORS_KEYED_H
 #define LEAT_OPERATORS_KEYED_H
 
+#include "operators/dueindex.h"
 #include "operators/keyblock.h"
 #include "runtime/base/hashmap.h"
 #include "runtime/engine/operator.h"
 
-#define KEYED_NEVER INT64_MAX
+#define KEYED_NEVER DUE_NEVER
 #define KEYED_TIMERS_MAX 1000 // of one key: class budget
 
 struct keyed_timer {
@@ -55,7 +54,8 @@ struct keyed {
     struct operator *op;
     int64_t ttl_ms;
     int n_key;
-    struct state *state, *timers, *ttl;
+    struct state *state;
+    struct dueindex timers, ttl;
     struct hashmap entries;
     struct keyed_entry **heap;
     size_t n_heap, cap_heap;
@@ -63,9 +63,6 @@ struct keyed {
     size_t n_dirty, cap_dirty;
     size_t bytes;          // held by entries
     size_t hand;           // where eviction goes on
-    int64_t timers_first;  // smallest row of `timers`
-    int64_t ttl_first;     // and of `ttl`
-    bool timers_known, ttl_known;
     struct buf scratch;
     struct arena arena;
 };

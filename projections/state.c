@@ -197,6 +197,8 @@ static void state_free(struct state *st)
     db_stmt_free(st->insert);
     db_stmt_free(st->insert_many);
     db_stmt_free(st->clear);
+    db_stmt_free(st->purge_to);
+    db_stmt_free(st->purge);
     db_stmt_free(st->touch);
     db_stmt_free(st->del);
     db_stmt_free(st->scan);
@@ -526,6 +528,59 @@ static int state_clear(struct state *st, int64_t window, struct err *e)
     return fail(st, db_run(st->clear, e), e);
 }
 
+static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
+{
+    int rc;
+
+    if (st->win == NULL && (from > 0 || to <= 0))
+        return 0;
+    if (st->win != NULL) {
+        db_bind_int(st->first, 1, from);
+        db_bind_int(st->first, 2, to);
+    }
+    rc = db_next(st->first, e);
+    if (rc == 1)
+        *window = db_column_int(st->first, 0);
+    db_reset(st->first);
+    return fail(st, rc, e);
+}
+
+// The first window that stays though it is before `before`; that when all go.
+static int purge_bound(struct state *st, int64_t before, int most, int64_t *to, struct err *e)
+{
+    int rc;
+
+    db_bind_int(st->purge_to, 1, before);
+    db_bind_int(st->purge_to, 2, most);
+    rc = db_next(st->purge_to, e);
+    if (rc == 1)
+        *to = db_column_int(st->purge_to, 0);
+    db_reset(st->purge_to);
+    return rc;
+}
+
+static int state_purge(struct state *st, int64_t before, int most, struct err *e)
+{
+    int64_t to = before, first;
+    int rc = jf_inside(st->jf, e), more;
+
+    ASSERT(st->fused == NULL && st->win != NULL);
+    if (rc == 0 && st->purge == NULL)
+        rc = state_prepare_purge(st, e);
+    if (rc < 0)
+        return fail(st, rc, e);
+    more = rc = purge_bound(st, before, most, &to, e);
+    if (rc == 1)
+        rc = state_first(st, INT64_MIN, before, &first, e);
+    if (rc < 0)
+        return fail(st, rc, e);
+    if (more == 1 && first == to)
+        to++; // a window of more rows than `most`
+    db_bind_int(st->purge, 1, to);
+    rc = db_run(st->purge, e);
+    return rc < 0 ? fail(st, rc, e) : more;
+}
+
 struct scan {
     struct db_stmt *s;
     int (*each)(void *arg, const struct state_key *k, struct bytes blob);
@@ -596,23 +651,6 @@ static int state_scan_key(struct state *st, const struct value *prefix, int64_t 
     return rc;
 }
 
-static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
-{
-    int rc;
-
-    if (st->win == NULL && (from > 0 || to <= 0))
-        return 0;
-    if (st->win != NULL) {
-        db_bind_int(st->first, 1, from);
-        db_bind_int(st->first, 2, to);
-    }
-    rc = db_next(st->first, e);
-    if (rc == 1)
-        *window = db_column_int(st->first, 0);
-    db_reset(st->first);
-    return fail(st, rc, e);
-}
-
 const struct states_ops jobfile_states_ops = {
     .open = state_open,
     .get = state_get,
@@ -621,6 +659,7 @@ const struct states_ops jobfile_states_ops = {
     .put_rows = state_put_rows,
     .clear = state_clear,
     .del = state_del,
+    .purge = state_purge,
     .first = state_first,
     .scan = state_scan,
     .scan_key = state_scan_key,

@@ -20,6 +20,7 @@ struct state {
     const struct column **keys, **columns; // fused
     struct db_stmt *get, *update, *insert, *touch, *del, *scan, *scan_key, *first;
     struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
+    struct db_stmt *purge_to, *purge;    // the same
     struct state *next;
 };
 
@@ -32,6 +33,7 @@ int state_prepare_insert(struct state *st, int rows, struct db_stmt **out,
 int state_prepare_scan(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_scan_key(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_first(struct state *st, struct err *e) LEAT_CHECKED;
+int state_prepare_purge(struct state *st, struct err *e) LEAT_CHECKED;
 int state_prepare_clear(struct state *st, struct err *e) LEAT_CHECKED;
 // Of a row's blob by its key, on another connection.
 int state_prepare_ahead(const struct state *st, struct db *db, struct db_stmt **out,

@@ -229,3 +229,22 @@ int state_prepare_ahead(const struct state *st, struct db *db, struct db_stmt **
     buf_deinit(&sql);
     return rc;
 }
+
+int state_prepare_purge(struct state *st, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    int rc;
+
+    buf_printf(&sql, "SELECT %s FROM ", st->win);
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " WHERE %s < ?1 ORDER BY %s LIMIT 1 OFFSET ?2", st->win, st->win);
+    rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->purge_to, e);
+    buf_clear(&sql);
+    buf_append_str(&sql, "DELETE FROM ");
+    sql_append_name(&sql, st->table);
+    buf_printf(&sql, " WHERE %s < ?1", st->win);
+    if (rc == 0)
+        rc = db_prepare(st->jf->db, buf_cstr(&sql), &st->purge, e);
+    buf_deinit(&sql);
+    return rc;
+}

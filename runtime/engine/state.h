@@ -64,6 +64,9 @@ struct states_ops {
     // Fused: the state of every row of this window is done with, the rows stay. NULL: only put.
     int (*clear)(struct state *st, int64_t window, struct err *e);
     int (*del)(struct state *st, const struct state_key *k, struct err *e);
+    // Not fused: deletes rows with window < before, the smallest windows first; stops, but not
+    // within a window, when `most` are gone. 1: there are more, 0.
+    int (*purge)(struct state *st, int64_t before, int most, struct err *e);
     // The smallest window of the rows that have state, with from <= window < to: 1, or 0 for none.
     int (*first)(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e);
     // Rows that have state, with from <= window < to, ordered by window then key. `each` gets

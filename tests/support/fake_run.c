@@ -151,12 +151,9 @@ static void check_order(struct state *st, const struct state_key *k)
         return;
     if (!bytes_is_null(st->last_put)) {
         last.parts = (struct value *)st->last_put.p;
-        if (st->by_key)
-            last.window = k->window;
-        if (st->by_key && row_cmp(&last, k->window, k->parts) == 0)
-            ASSERT(st->last_window < k->window);
-        else
-            ASSERT(row_cmp(&last, k->window, k->parts) < 0);
+        last.window = st->by_key ? k->window : last.window;
+        ASSERT(row_cmp(&last, k->window, k->parts) <
+               (st->by_key && st->last_window < k->window ? 1 : 0));
     }
     st->last_put = bytes_of(values_keep(st->run, k->parts, st->n_key), 1);
     st->last_window = k->window;
@@ -236,16 +233,15 @@ static int state_scan(struct state *st, int64_t from, int64_t to,
     return rc;
 }
 
-static int first_row(void *arg, const struct state_key *k, struct bytes blob)
-{
-    (void)blob;
-    *(int64_t *)arg = k->window;
-    return 1;
-}
-
 static int state_first(struct state *st, int64_t from, int64_t to, int64_t *window, struct err *e)
 {
-    return state_scan(st, from, to, first_row, window, e);
+    int rc = fault(st->run, e);
+
+    for (size_t i = 0; i < st->now.n && rc == 0; i++) {
+        *window = st->now.rows[i].window;
+        rc = *window >= from && *window < to && !bytes_is_null(st->now.rows[i].blob);
+    }
+    return rc;
 }
 
 static bool has_prefix(const struct state *st, const struct fake_row *row,
@@ -275,10 +271,23 @@ static int state_scan_key(struct state *st, const struct value *prefix, int64_t 
     return rc;
 }
 
+static int state_purge(struct state *st, int64_t before, int most, struct err *e)
+{
+    size_t n = 0;
+
+    (void)e;
+    while (n < st->now.n && st->now.rows[n].window < before &&
+           (n < (size_t)most || st->now.rows[n].window == st->now.rows[n - 1].window))
+        n++;
+    st->now.n -= n;
+    memmove(st->now.rows, st->now.rows + n, st->now.n * sizeof(*st->now.rows));
+    return st->now.n > 0 && st->now.rows[0].window < before;
+}
+
 static const struct states_ops states_ops = {
     .open = states_open, .get = state_get, .get_many = state_get_many,
     .put = state_put, .del = state_del, .first = state_first, .scan = state_scan,
-    .scan_key = state_scan_key};
+    .scan_key = state_scan_key, .purge = state_purge};
 
 // --- tables ---
 
