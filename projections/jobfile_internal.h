@@ -63,6 +63,7 @@
                 " value = excluded.value")                                                         \
     X(LATE_LAST, "SELECT coalesce(max(n), -1) FROM _leat_late WHERE op = ?1")                      \
     X(NUMBER_GET, "SELECT value FROM _leat_numbers WHERE name = ?1")                               \
+    X(NUMBER_DROP, "DELETE FROM _leat_numbers WHERE name = ?1")                                    \
     X(NUMBER_PUT, "INSERT OR ABORT INTO _leat_numbers VALUES (?1, ?2)"                             \
                   " ON CONFLICT DO UPDATE SET value = excluded.value")
 
@@ -219,6 +220,7 @@ struct parked_row parked_read(struct db_stmt *s);
 int late_add(struct store *s, const struct late_row *r, struct err *e);
 int number_get(struct store *s, const char *name, int64_t *v, struct err *e);
 int number_put(struct store *s, const char *name, int64_t v, struct err *e);
+int number_drop(struct store *s, const char *name, struct err *e);
 
 // compare.c
 int outline_of_file(struct db *db, struct arena *a, struct outline *o, struct err *e) LEAT_CHECKED;

@@ -74,3 +74,17 @@ int number_put(struct store *store, const char *name, int64_t v, struct err *e)
     db_bind_int(s, 2, v);
     return jf_error(jf, db_run(s, e), e);
 }
+
+int number_drop(struct store *store, const char *name, struct err *e)
+{
+    struct jobfile *jf = jobfile_of(store);
+    struct db_stmt *s;
+    int rc = jf_inside(jf, e);
+
+    if (rc == 0)
+        rc = jf_own(jf, JF_NUMBER_DROP, &s, e);
+    if (rc < 0)
+        return jf_error(jf, rc, e);
+    db_bind_str(s, 1, name);
+    return jf_error(jf, db_run(s, e), e);
+}

@@ -310,5 +310,6 @@ const struct store_ops jobfile_store_ops = {
     .late_add = late_add,
     .number_get = number_get,
     .number_put = number_put,
+    .number_drop = number_drop,
     .idle = idle,
 };

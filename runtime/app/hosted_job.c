@@ -8,6 +8,7 @@
 #include "operators/operators.h"
 #include "projections/jobfile.h"
 #include "runtime/app/decisions.h"
+#include "runtime/app/flight_file.h"
 #include "runtime/app/job_versions.h"
 #include "runtime/app/rehearsal.h"
 #include "runtime/base/datetime.h"
@@ -187,6 +188,17 @@ int hosted_job_check(struct hosted_job *j, const struct job_host *host, struct e
     return jobfile_may_open(j->plan, &options, e);
 }
 
+// A job runs without it, too; it only cannot tell then what has ended its process.
+static struct flight *map_flight(struct hosted_job *j)
+{
+    struct err e;
+
+    if (flight_file_map(j->db, &j->flight, &e) != 0)
+        trace(TRACE_WARN, j->plan->job, "a record that ends the process will not be found: %s",
+              e.text);
+    return j->flight;
+}
+
 int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct err *e)
 {
     struct jobfile_options options;
@@ -211,6 +223,8 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
     c.source =
         outbox_source_init(&j->outboxes, j->plan, &j->embedded.source, clock_system());
     c.publisher = &j->embedded.publisher;
+    c.gate = host->gate;
+    c.flight = map_flight(j);
     j->opened = true;
     return worker_start(&j->worker, &c, broker_flusher(host->broker), e);
 }
@@ -238,6 +252,7 @@ void hosted_job_free(struct hosted_job *j)
         outbox_source_deinit(&j->outboxes);
         embedded_deinit(&j->embedded);
         worker_free(&j->worker);
+        flight_file_unmap(j->flight);
     }
     while (j->n_idle > 0) {
         struct query_reader *r = j->idle[--j->n_idle];

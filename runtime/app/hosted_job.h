@@ -30,6 +30,7 @@ struct hosted_job {
     struct store *store;
     struct embedded embedded;
     struct outbox_source outboxes;
+    struct flight *flight; // NULL: it cannot be had
     struct worker worker;
     bool opened; // the worker's parts are there
     bool routed; // its queries are
@@ -45,6 +46,7 @@ struct hosted_job {
 struct job_host {
     const char *data_dir; // jobs/<job>/<version>.db go below
     struct broker *broker;
+    pthread_mutex_t *gate; // struct job_config
     bool from_now, drop; // how far a changed job may go: see struct jobfile_options
 };
 

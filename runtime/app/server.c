@@ -19,16 +19,18 @@ struct server {
     size_t n_jobs;
     _Atomic int http_port; // HTTP's own threads ask for it, as soon as they are there; 0: not yet
     int64_t started_ms;
+    pthread_mutex_t gate; // of jobs that suspect a record (engine/suspect.c)
     char token[ADMIN_TOKEN_SIZE];
     bool admin; // admin.json is ours
 };
 
 // --- start, step by step ---
 
-static struct job_host host_of(const struct server *s)
+static struct job_host host_of(struct server *s)
 {
     return (struct job_host){.data_dir = s->config.data_dir,
                              .broker = s->broker,
+                             .gate = &s->gate,
                              .from_now = s->config.from_now,
                              .drop = s->config.drop};
 }
@@ -268,6 +270,7 @@ int server_start(struct server **out, const struct server_config *c, struct err 
     s->config = *c;
     admin_make_token(s->token);
     pthread_rwlock_init(&s->lock, NULL);
+    pthread_mutex_init(&s->gate, NULL);
     s->started_ms = clock_mono_ms(clock_system());
     for (size_t i = 0; i < ARRAY_LEN(steps) && rc == 0; i++)
         rc = steps[i](s, e);
@@ -307,6 +310,7 @@ void server_stop(struct server *s)
         hosted_job_free(s->jobs[i]);
     broker_free(s->broker);
     pthread_rwlock_destroy(&s->lock);
+    pthread_mutex_destroy(&s->gate);
     heap_free(s->jobs);
     heap_free(s);
 }

@@ -15,7 +15,7 @@
 enum { POINTS_MAX = 32, NAME_MAX_BYTES = 48 };
 
 struct point {
-    char name[NAME_MAX_BYTES], action[16];
+    char name[NAME_MAX_BYTES], action[32];
     long at, passed; // at 0: every passage
 };
 
@@ -35,7 +35,7 @@ static void parse_one(const char *s, size_t n)
         return;
     memcpy(text, s, n);
     *p = (struct point){0};
-    if (sscanf(text, "%47[^=]=%15[^@]@%ld", p->name, p->action, &p->at) >= 1)
+    if (sscanf(text, "%47[^=]=%31[^@]@%ld", p->name, p->action, &p->at) >= 1)
         fail.n++;
 }
 
@@ -75,14 +75,31 @@ static int act(const char *action)
 int failpoint(const char *name)
 {
     struct point *p;
-    char action[16] = "";
+    char action[sizeof p->action] = "";
 
     pthread_mutex_lock(&fail.lock);
     p = find_locked(name);
-    if (p != NULL && p->action[0] && (++p->passed == p->at || p->at == 0))
+    if (p != NULL && p->action[0] && strchr(p->action, '#') == NULL &&
+        (++p->passed == p->at || p->at == 0))
         memcpy(action, p->action, sizeof action);
     pthread_mutex_unlock(&fail.lock);
     return action[0] ? act(action) : 0;
+}
+
+void failpoint_value(const char *name, struct bytes value)
+{
+    struct point *p;
+    const char *text;
+    char action[sizeof p->action] = "";
+
+    pthread_mutex_lock(&fail.lock);
+    p = find_locked(name);
+    text = p != NULL ? strchr(p->action, '#') : NULL;
+    if (text != NULL && value.n > 0 && memmem(value.p, value.n, text + 1, strlen(text + 1)) != NULL)
+        memcpy(action, p->action, (size_t)(text - p->action));
+    pthread_mutex_unlock(&fail.lock);
+    if (action[0])
+        (void)act(action);
 }
 
 bool fail_switch(const char *name)

@@ -59,7 +59,8 @@ static int open_job(struct driver *d, struct err *e)
                            .drained = d->drained,
                            .n_drained = d->n_drained,
                            .ends_step = ends_step,
-                           .ends_step_arg = d};
+                           .ends_step_arg = d,
+                           .flight = d->config.flight};
 
     return job_open(&d->job, &c, e);
 }

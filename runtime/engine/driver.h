@@ -42,6 +42,7 @@ struct driver_config {
     int64_t crash_at;     // the job dies at this crash point and is started again; 0: it does not
     int64_t cut_at;       // a step ends behind this record, from 1; 0: nowhere
     bool cut_each;        // ... behind every record
+    struct flight *flight; // as struct job_config; NULL: none
 };
 
 struct driver_record {

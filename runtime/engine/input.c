@@ -21,6 +21,7 @@
 #include "runtime/engine/input.h"
 
 #include "runtime/base/datetime.h"
+#include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "runtime/engine/class.h"
@@ -57,6 +58,7 @@ void inputs_init(struct inputs *in, const struct plan *p, struct source *src, st
             .plan = &n->source,
             .fields = n->fields,
             .topic_name = bytes_str(n->source.topic),
+            .entry = bytes_hash(bytes_str(n->id), 0),
             .wm = {.disorder_ms = n->source.disorder_ms,
                    .idle_ms = n->source.idle_ms,
                    .w = WATERMARK_NONE},
@@ -384,8 +386,20 @@ int input_decode(const struct input_source *s, const struct input_raw *raw, stru
     return class_of(rc);
 }
 
+// One that ends the process is not looked at again.
+static int crash_of(const struct inputs *in, struct input_part *p, struct err *e)
+{
+    char text[80];
+
+    p->event = (struct event){0};
+    return err_set(e, LEAT_ECRASH, "%s", suspect_sentence(in->suspect, text));
+}
+
 static void decode_head(struct inputs *in, struct input_part *p, int64_t now)
 {
+    struct flight *flight = in->suspect->flight;
+    enum flight_phase phase = (enum flight_phase)flight->phase;
+    struct flight_id id = inputs_flight(in, p);
     const struct input_source *s = &in->sources[p->source];
     struct input_raw raw = {
         .record = &p->record, .partition = p->partition, .now = now, .arena = &p->arena};
@@ -393,7 +407,14 @@ static void decode_head(struct inputs *in, struct input_part *p, int64_t now)
 
     err_clear(&e);
     arena_reset(&p->arena);
-    p->class = input_decode(s, &raw, &p->event, &e);
+    if (in->suspect->phase != FLIGHT_IDLE && suspect_is_guilty(in->suspect, FLIGHT_RECORD, id)) {
+        p->class = crash_of(in, p, &e);
+    } else {
+        flight_set(flight, FLIGHT_RECORD, id);
+        failpoint_value("decode", p->record.value);
+        p->class = input_decode(s, &raw, &p->event, &e);
+        flight_phase(flight, phase);
+    }
     p->has_head = true;
     p->timed = p->class == 0 || !s->plan->has_time;
     p->time = p->class == 0 ? p->event.time : p->record.timestamp;

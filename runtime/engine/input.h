@@ -8,6 +8,7 @@
 #include "runtime/engine/merge.h"
 #include "runtime/engine/source.h"
 #include "runtime/engine/store.h"
+#include "runtime/engine/suspect.h"
 #include "runtime/engine/watermark.h"
 
 struct input_part {
@@ -44,6 +45,7 @@ struct input_source {
     int node; // in the plan
     const struct plan_source *plan;
     const struct fieldplan *fields;
+    uint64_t entry; // its id, for flights
     struct source_topic topic;
     struct bytes topic_name;
     bool open;
@@ -67,6 +69,7 @@ struct inputs {
     struct input_part *parts;
     int n_parts;
     struct merge merge;
+    const struct suspect *suspect;
     size_t fetch_bytes;
     bool keyed;         // order per key matters: partitions must not appear
     bool may_grow;      // but a test's may
@@ -87,6 +90,13 @@ int inputs_refresh(struct inputs *in, struct err *e) LEAT_CHECKED;
 // Gets a head for every partition that has something to read, at the step's clock. 1: all have one;
 // 0: one that has more did not give it yet, so the step must not start (or must end).
 int inputs_fill(struct inputs *in, int64_t now, struct err *e) LEAT_CHECKED;
+// What the head of the partition is called in flight.
+static inline struct flight_id inputs_flight(const struct inputs *in, const struct input_part *p)
+{
+    return (struct flight_id){.entry = in->sources[p->source].entry,
+                              .offset = p->record.offset,
+                              .partition = p->partition};
+}
 // The head that goes next, or NULL.
 struct input_part *inputs_head(struct inputs *in);
 // The head was dealt with; gets the next. As inputs_fill.

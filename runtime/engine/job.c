@@ -56,6 +56,8 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
     j->in.drained = c->drained;
     j->in.n_drained = c->n_drained;
     parking_init(&j->parking, c->plan, c->store, &j->run);
+    suspect_open(&j->suspect, c->flight, c->gate, c->store);
+    j->in.suspect = &j->suspect;
     relay_init(&j->relay, c->store, c->publisher);
     find_ticks(j);
     for (int i = 0; i < c->plan->n_tables; i++)
@@ -66,7 +68,10 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
         j->run.memory.cache = c->cache_bytes;
     if (c->step_bytes > 0)
         j->run.memory.step = c->step_bytes;
-    j->run.born = (struct run_born){.enter = job_born_enter, .failed = job_born_failed, .arg = j};
+    j->run.born = (struct run_born){.enter = job_born_enter,
+                                   .left = job_born_left,
+                                   .failed = job_born_failed,
+                                   .arg = j};
     if (rc != 0) {
         job_close(j);
         j = NULL;
@@ -80,11 +85,13 @@ void job_close(struct job *j)
     if (j == NULL)
         return;
     j->store->ops->abort(j->store);
+    suspect_close(&j->suspect);
     relay_deinit(&j->relay);
     parking_deinit(&j->parking);
     run_close(&j->run);
     inputs_deinit(&j->in);
     arena_deinit(&j->arena);
+    buf_deinit(&j->born_key);
     heap_free(j->ticks);
     heap_free(j->w);
     heap_free(j->scratch);
@@ -99,7 +106,11 @@ static int get_ready(struct job *j, struct err *e)
     int rc = outputs_open(&j->run.out, j->config.publisher, e);
 
     if (rc == 0)
+        rc = suspect_start(&j->suspect, j->store, j->now, e);
+    if (rc == 0)
         rc = inputs_open(&j->in, e);
+    if (rc == 0 && suspect_wants_care(&j->suspect))
+        j->careful_left = j->plan->commit.records + 1;
     return rc == 0 ? job_abort(j, e) : rc;
 }
 

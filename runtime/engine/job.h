@@ -9,8 +9,11 @@
 #ifndef LEAT_ENGINE_JOB_H
 #define LEAT_ENGINE_JOB_H
 
+#include <pthread.h>
+
 #include "runtime/base/clock.h"
 #include "runtime/engine/decision.h"
+#include "runtime/engine/flight.h"
 #include "runtime/engine/operator.h"
 #include "runtime/engine/publisher.h"
 #include "runtime/engine/source.h"
@@ -27,6 +30,8 @@ struct job_config {
     const struct operator_type *const *operators;
     struct clock *clock;  // mono_ns for the step's time cap and statistics only
     int64_t gap_ms; // a drained input does not commit more often; 0: STEP_GAP_MS_MIN, -1: no gap
+    struct flight *flight;  // a page of memory that outlives the process; NULL: none
+    pthread_mutex_t *gate;  // shared by all jobs of the process (suspect.c); NULL: this is the only
     bool inputs_may_grow; // tests: a partition that appears under a keyed job is no reason to stop
     // Bytes of state in memory between steps, and in one. 0: JOB_CACHE_BYTES, JOB_STEP_BYTES.
     size_t cache_bytes, step_bytes;

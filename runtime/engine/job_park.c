@@ -47,6 +47,12 @@ static int fail_source(struct job *j, const struct parking_record *rec, int clas
     return 1;
 }
 
+static void came_through(struct job *j, enum flight_phase phase, struct flight_id id)
+{
+    if (suspect_is(&j->suspect, phase, id))
+        suspect_passed(&j->suspect);
+}
+
 // Put together only for a record that is parked or waits behind one.
 static struct parking_record source_record(const struct job *j, const struct input_part *p)
 {
@@ -64,6 +70,7 @@ static struct parking_record source_record(const struct job *j, const struct inp
 static int enter_source(struct job *j, struct input_part *p, struct err *e)
 {
     int node = j->in.sources[p->source].node;
+    struct flight *flight = j->suspect.flight;
     struct parking_record rec;
     struct err why; // not zeroed: 512 bytes per record
     int rc;
@@ -71,8 +78,12 @@ static int enter_source(struct job *j, struct input_part *p, struct err *e)
     err_clear(&why);
     j->run.guilty = &j->plan->nodes[node];
     rc = p->class;
-    if (rc == 0)
+    if (rc == 0) {
+        flight_set(flight, FLIGHT_RECORD, inputs_flight(&j->in, p));
+        flight->alone = j->suspect.alone;
         rc = run_enter(&j->run, node, OUT_MAIN, &p->event, &why);
+        flight_phase(flight, FLIGHT_STEP);
+    }
     if (rc == 0)
         return 0;
     if (class_of(rc) != 0) {
@@ -133,6 +144,8 @@ int job_record(struct job *j, struct input_part *p, struct err *e)
         rc = enter_source(j, p, e);
     if (rc != 0)
         return rc;
+    if (j->suspect.phase != FLIGHT_IDLE)
+        came_through(j, FLIGHT_RECORD, inputs_flight(&j->in, p));
     if (failpoint("after_lua") != 0)
         return err_set(e, LEAT_ESTOPPED, "failpoint after_lua");
     rc = move_watermark(j, p, e);
@@ -192,22 +205,65 @@ static void born_deinit(struct born *b)
     buf_deinit(&b->value);
 }
 
-int job_born_enter(void *arg, struct operator* o, enum plan_port port, struct event *ev,
-                   struct err *e)
+// What is born again in another run has the same operator, time and key.
+static struct flight_id born_flight(struct job *j, const struct plan_node *n, enum plan_port port,
+                                    const struct event *ev)
 {
-    struct job *j = arg;
-    struct born b;
-    int rc;
+    struct bytes key = ev->key.s;
 
-    if (j->parking.held.n == 0)
-        return 0;
-    rc = describe(j, &b, o->node, port, ev, e);
+    if (ev->key.type != VALUE_TEXT && ev->key.type != VALUE_BYTES) {
+        buf_clear(&j->born_key);
+        if (value_is_nil(&ev->key) || value_key_bytes(&ev->key, &j->born_key, NULL) != 0)
+            buf_clear(&j->born_key);
+        key = buf_bytes(&j->born_key);
+    }
+    return (struct flight_id){.entry = bytes_hash(bytes_str(n->id), (uint64_t)port + 1),
+                              .offset = (int64_t)bytes_hash(key, (uint64_t)ev->time)};
+}
+
+// 1 when it was parked instead of being run: it has ended the process.
+static int park_guilty(struct job *j, struct operator* o, enum plan_port port, struct event *ev,
+                       struct err *e)
+{
+    char text[80];
+    int rc = err_set(e, LEAT_ECRASH, "%s", suspect_sentence(&j->suspect, text));
+
+    rc = job_born_failed(j, o, port, ev, rc, e);
+    return rc == 0 ? 1 : rc;
+}
+
+static int follow_born(struct job *j, struct operator* o, enum plan_port port, struct event *ev,
+                       struct err *e)
+{
+    struct born b;
+    int rc = describe(j, &b, o->node, port, ev, e);
+
     if (rc == 0 && parking_holds(&j->parking, b.rec.entry, b.rec.key)) {
         rc = parking_follow(&j->parking, &b.rec, j->now, e);
         rc = rc == 0 ? 1 : rc;
     }
     born_deinit(&b);
     return rc;
+}
+
+int job_born_enter(void *arg, struct operator* o, enum plan_port port, struct event *ev,
+                   struct err *e)
+{
+    struct job *j = arg;
+    struct flight_id id = born_flight(j, o->node, port, ev);
+    int rc = j->parking.held.n > 0 ? follow_born(j, o, port, ev, e) : 0;
+
+    if (rc == 0 && suspect_is_guilty(&j->suspect, FLIGHT_BORN, id))
+        rc = park_guilty(j, o, port, ev, e);
+    came_through(j, FLIGHT_BORN, id); // by the time that the step commits
+    if (rc == 0)
+        flight_set(j->suspect.flight, FLIGHT_BORN, id);
+    return rc;
+}
+
+void job_born_left(void *arg)
+{
+    flight_phase(((struct job *)arg)->suspect.flight, FLIGHT_STEP);
 }
 
 int job_born_failed(void *arg, struct operator* o, enum plan_port port, struct event *ev, int rc,
@@ -237,6 +293,21 @@ static void tick_event(struct job *j, const struct job_tick *t, int64_t at, stru
             &j->arena);
 }
 
+static int enter_tick(struct job *j, struct job_tick *t, struct event *ev, struct err *why)
+{
+    struct flight_id id = born_flight(j, &j->plan->nodes[t->node], OUT_MAIN, ev);
+    char text[80];
+    int rc;
+
+    came_through(j, FLIGHT_BORN, id);
+    if (suspect_is_guilty(&j->suspect, FLIGHT_BORN, id))
+        return err_set(why, LEAT_ECRASH, "%s", suspect_sentence(&j->suspect, text));
+    flight_set(j->suspect.flight, FLIGHT_BORN, id);
+    rc = run_enter(&j->run, t->node, OUT_MAIN, ev, why);
+    flight_phase(j->suspect.flight, FLIGHT_STEP);
+    return rc;
+}
+
 int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e)
 {
     const struct plan_node *n = &j->plan->nodes[t->node];
@@ -248,7 +319,7 @@ int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e)
     arena_reset(&j->arena);
     j->run.arena = &j->arena;
     tick_event(j, t, at, &ev);
-    rc = run_enter(&j->run, t->node, OUT_MAIN, &ev, &why);
+    rc = enter_tick(j, t, &ev, &why);
     if (rc != 0 && class_of(rc) != 0) {
         int class = class_of(rc);
         rc = describe(j, &b, n, OUT_MAIN, &ev, e);
@@ -332,9 +403,8 @@ static int born_again(struct job *j, int node, const struct parked_row *row, str
     return rc;
 }
 
-int job_retry(void *arg, const struct parked_row *row, struct err *e)
+static int run_again(struct job *j, const struct parked_row *row, struct err *e)
 {
-    struct job *j = arg;
     enum plan_port port;
     struct event ev;
     int node = node_by_entry(j->plan, row->entry, &port);
@@ -351,4 +421,20 @@ int job_retry(void *arg, const struct parked_row *row, struct err *e)
     else
         rc = born_again(j, node, row, &ev, e);
     return rc != 0 ? rc : run_enter(&j->run, node, port, &ev, e);
+}
+
+int job_retry(void *arg, const struct parked_row *row, struct err *e)
+{
+    struct job *j = arg;
+    struct flight_id id = {.offset = row->id};
+    char text[80];
+    int rc;
+
+    came_through(j, FLIGHT_RETRY, id);
+    if (suspect_is_guilty(&j->suspect, FLIGHT_RETRY, id))
+        return err_set(e, LEAT_ECRASH, "%s", suspect_sentence(&j->suspect, text));
+    flight_set(j->suspect.flight, FLIGHT_RETRY, id);
+    rc = run_again(j, row, e);
+    flight_phase(j->suspect.flight, FLIGHT_STEP);
+    return rc;
 }

@@ -13,6 +13,7 @@
 #include "runtime/engine/relay.h"
 #include "runtime/engine/run.h"
 #include "runtime/engine/step.h"
+#include "runtime/engine/suspect.h"
 
 enum {
     COMMIT_SAMPLES = 256,
@@ -36,7 +37,9 @@ struct job {
     struct run run;
     struct parking parking;
     struct relay relay;
+    struct suspect suspect;
     struct arena arena; // of retries, ticks and what the clock closes
+    struct buf born_key;
     struct job_tick *ticks;
     int n_ticks;
     int64_t *w, *scratch; // by node
@@ -81,6 +84,7 @@ int job_retry(void *arg, const struct parked_row *row, struct err *e);
 int job_tick(struct job *j, struct job_tick *t, int64_t at, struct err *e) LEAT_CHECKED;
 int job_born_enter(void *arg, struct operator* o, enum plan_port port, struct event *ev,
                    struct err *e);
+void job_born_left(void *arg);
 int job_born_failed(void *arg, struct operator* o, enum plan_port port, struct event *ev, int rc,
                     struct err *e);
 

@@ -204,13 +204,22 @@ static bool cut_here(const struct job *j)
     return c->ends_step != NULL && c->ends_step(c->ends_step_arg, j->step_records);
 }
 
+static bool suspected(const struct job *j, const struct input_part *p)
+{
+    return j->suspect.phase != FLIGHT_IDLE && p != NULL &&
+           suspect_is(&j->suspect, FLIGHT_RECORD, inputs_flight(&j->in, p));
+}
+
 static int records(struct job *j, struct err *e)
 {
     struct input_part *p;
 
     while ((p = inputs_head(&j->in)) != NULL && !full(j) && !j->run.held) {
+        bool alone = suspected(j, p);
         int rc;
 
+        if (alone && j->step_records > 0)
+            return 0; // the next step is its
         be_careful(j);
         rc = job_record(j, p, e);
         if (rc != 0)
@@ -219,7 +228,7 @@ static int records(struct job *j, struct err *e)
         rc = inputs_advance(&j->in, p, j->now, e);
         if (rc <= 0)
             return rc; // more is there but not here: the order of what follows is not known
-        if (cut_here(j))
+        if (alone || cut_here(j))
             return 0;
     }
     return 0;
@@ -252,6 +261,8 @@ static int write_all(struct job *j, struct err *e)
 {
     int rc = run_write(&j->run, e);
 
+    if (rc == 0)
+        rc = suspect_write(&j->suspect, j->store, e);
     return rc != 0 ? rc : relay_mark(&j->relay, e);
 }
 
@@ -317,6 +328,26 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     return 0;
 }
 
+// A step while the page says so; one that a suspect is in, with the gate closed behind it.
+static int in_flight(struct job *j, bool *worked, struct err *e)
+{
+    const struct input_part *p = inputs_head(&j->in);
+    int rc = 0;
+
+    suspect_begin(&j->suspect);
+    if (suspected(j, p) && p->class != LEAT_ECRASH)
+        rc = suspect_count(&j->suspect, j->store, j->now, e);
+    if (rc != 0) {
+        rc = fail(j, STEP_COMMIT, rc, e);
+    } else {
+        flight_phase(j->suspect.flight, FLIGHT_STEP);
+        rc = transaction(j, worked, e);
+        flight_phase(j->suspect.flight, FLIGHT_IDLE);
+    }
+    suspect_end(&j->suspect, *worked, inputs_head(&j->in) == NULL);
+    return rc;
+}
+
 static int check_limits(struct job *j, struct err *e)
 {
     int64_t retry;
@@ -373,6 +404,6 @@ int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
     j->step_started = clock_mono_ns(j->config.clock);
     j->step_records = 0;
     inputs_clock(&j->in, j->now);
-    rc = transaction(j, worked, e);
+    rc = in_flight(j, worked, e);
     return rc != 0 ? rc : check_limits(j, e);
 }

@@ -359,6 +359,8 @@ static int enter_born(struct operator* o, enum plan_port port, struct event *ev,
     rc = run_enter(r, (int)(o->node - r->plan->nodes), port, ev, e);
     r->nested = false;
     r->closing = true;
+    if (r->born.left != NULL)
+        r->born.left(r->born.arg);
     if (rc != 0 && class_of(rc) != 0 && r->born.failed != NULL)
         rc = r->born.failed(r->born.arg, o, port, ev, rc, e);
     return rc;

@@ -44,11 +44,12 @@ struct run_sample {
 };
 
 // A record that an operator makes when its watermark moves has no input record to fail with; the
-// job decides about it. enter: 1 take it away (it waits behind a parked one), 0 go on. failed: 0
-// when it was parked, else the error that ends the step.
+// job decides about it. enter: 1 take it away (it waits behind a parked one), 0 go on; left: it has
+// run. failed: 0 when it was parked, else the error that ends the step.
 struct run_born {
     int (*enter)(void *arg, struct operator* o, enum plan_port port, struct event *ev,
                  struct err *e);
+    void (*left)(void *arg);
     int (*failed)(void *arg, struct operator* o, enum plan_port port, struct event *ev, int rc,
                   struct err *e);
     void *arg;

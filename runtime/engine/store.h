@@ -142,6 +142,7 @@ struct store_ops {
     // ("every:<op>"). Written inside a step.
     int (*number_get)(struct store *s, const char *name, int64_t *v, struct err *e); // 1 or 0
     int (*number_put)(struct store *s, const char *name, int64_t v, struct err *e);
+    int (*number_drop)(struct store *s, const char *name, struct err *e); // none is fine
 
     // Housekeeping between steps: checkpoint, trimming. Cheap when there is nothing to do.
     int (*idle)(struct store *s, struct err *e);

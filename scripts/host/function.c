@@ -9,6 +9,7 @@
 // One protected call per record does everything that may raise: push the view and ctx, call, turn
 // the result into a value in the caller's arena. What each call needs hangs on the C function that
 // does it: an upvalue is an array access, the registry a hash lookup.
+#include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/limits.h"
 #include "scripts/host/context.h"
@@ -76,6 +77,8 @@ static int lua_fn_call(struct fn *base, struct fn_call *c, struct err *e)
     h->n_emits = h->cap_emits = 0;
     random_seed(&h->random, c->seed);
     c->result = VALUE_OF_MISSING;
+    failpoint_value("lua_call", bytes_is_null(c->event->view.raw) ? c->event->key_raw
+                                                                  : c->event->view.raw);
     rc = host_run_kept(h, KEY_INVOKE, &x, e);
     c->emits = rc == 0 ? h->emits : NULL;
     c->n_emits = rc == 0 ? h->n_emits : 0;

@@ -427,6 +427,19 @@ static int store_number_put(struct store *st, const char *name, int64_t v, struc
     return rc;
 }
 
+static int store_number_drop(struct store *st, const char *name, struct err *e)
+{
+    struct fake_store *s = self(st);
+    size_t n = 0;
+    int rc = fault(s, "number_drop", e);
+
+    for (size_t i = 0; i < s->now.n_numbers && rc == 0; i++)
+        if (strcmp(s->now.numbers[i].name, name) != 0)
+            s->now.numbers[n++] = s->now.numbers[i];
+    s->now.n_numbers = rc == 0 ? n : s->now.n_numbers;
+    return rc;
+}
+
 void fake_store_add(struct fake_store *s, const char *name, int64_t delta)
 {
     ASSERT(s->open && s->savepoint); // or a failing record could not take it back
@@ -473,6 +486,7 @@ static const struct store_ops fake_ops = {
     .late_add = store_late_add,
     .number_get = store_number_get,
     .number_put = store_number_put,
+    .number_drop = store_number_drop,
 };
 
 void fake_store_init(struct fake_store *s)
