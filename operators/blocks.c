@@ -105,11 +105,11 @@ int kept_set(struct agg_env *env, struct value *slot, const struct value *v, str
         int rc;
 
         buf_clear(&env->scratch);
-        rc = value_write_msgpack(v, &env->scratch, e);
+        rc = value_write_state(v, &env->scratch, e);
         if (rc < 0)
             return rc;
         flat = (struct value){.type = v->type == VALUE_OBJECT ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY,
-                              .format = FORMAT_MSGPACK,
+                              .format = FORMAT_STATE,
                               .s = buf_bytes(&env->scratch)};
     }
     if (owns_block(slot))

@@ -17,7 +17,7 @@
 //
 // Every reading of the last while is in memory and in a state row; a reading costs a few steps for
 // each one that it looks back to. A value changes hands as it came; what an operator built travels
-// as MessagePack, where decimals are text.
+// as MessagePack that keeps decimals.
 //
 // The row: key (time, parts..., arrival number); blob: version u8 = 4, emitted u8, then the key's
 // parts as they came, the value (MISSING once emitted), the arguments.

@@ -39,11 +39,11 @@ static void pack_run(struct buf *out, struct bytes s)
 static int pack_built(struct buf *out, const struct value *v, struct err *e)
 {
     struct buf doc = BUF_EMPTY;
-    int rc = value_write_msgpack(v, &doc, e);
+    int rc = value_write_state(v, &doc, e);
 
     if (rc == 0) {
         pack_u8(out, v->type == VALUE_OBJECT ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY);
-        pack_u8(out, FORMAT_MSGPACK);
+        pack_u8(out, FORMAT_STATE);
         pack_run(out, buf_bytes(&doc));
     }
     buf_deinit(&doc);
@@ -186,7 +186,9 @@ int unpack_value(struct bytes *in, struct value *v)
     case VALUE_DOC_ARRAY:
     case VALUE_DOC_OBJECT:
         rc = unpack_u8(in, &v->format);
-        return rc < 0 || v->format > FORMAT_MSGPACK ? LEAT_ECORRUPT : unpack_run(in, &v->s);
+        if (rc < 0 || (v->format > FORMAT_MSGPACK && v->format != FORMAT_STATE))
+            return LEAT_ECORRUPT;
+        return unpack_run(in, &v->s);
     default:
         return LEAT_ECORRUPT;
     }

@@ -125,7 +125,7 @@ static int state_of(struct operator *o, struct event *ev, struct keyed_body *b, 
         *out = o->node->process.state;
         return 0;
     }
-    rc = value_decode(FORMAT_MSGPACK, b->state, run_arena(o->run), out, e);
+    rc = value_decode(FORMAT_STATE, b->state, run_arena(o->run), out, e);
     if (rc == 0)
         rc = value_force(out, run_arena(o->run), e);
     return rc < 0 ? rc : upgraded(o, ev, b, out, e);
@@ -140,7 +140,7 @@ static int keep_state(struct process *p, const struct fn_keyed *k, struct keyed_
         return 0;
     b->state = BYTES_NULL;
     if (!value_is_nil(&k->state)) {
-        rc = value_write_msgpack(&k->state, packed, e);
+        rc = value_write_state(&k->state, packed, e);
         b->state = buf_bytes(packed);
         b->version = p->version;
     }

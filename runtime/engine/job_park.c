@@ -14,6 +14,7 @@
 
 #include "runtime/base/failpoint.h"
 #include "runtime/engine/class.h"
+#include "runtime/record/schema.h"
 
 #define FINAL_SUFFIX "/final"
 #define TIMER_SUFFIX "/timer"
@@ -188,7 +189,7 @@ static int describe(struct job *j, struct born *b, const struct plan_node *n, en
     if (!value_is_nil(&ev->key)) {
         rc = value_key_bytes(&ev->key, &b->key, e);
         if (rc == 0)
-            rc = value_write_msgpack(&ev->key, &b->key_raw, e);
+            rc = value_write_state(&ev->key, &b->key_raw, e);
         b->rec.key = buf_bytes(&b->key);
         b->record.key = buf_bytes(&b->key_raw);
     }
@@ -384,6 +385,16 @@ static int source_again(struct job *j, int node, const struct parked_row *row, s
     UNREACHABLE("an entry that is no source");
 }
 
+// Parked values are JSON, where decimals are text.
+static void born_restore(const struct plan_node *n, struct view *v)
+{
+    struct value root = v->root;
+
+    schema_restore(n->out.value, &root, v->arena);
+    if (root.type != v->root.type)
+        view_of(v, n->out_fields, root, v->arena);
+}
+
 static int born_again(struct job *j, int node, const struct parked_row *row, struct event *ev,
                       struct err *e)
 {
@@ -396,8 +407,10 @@ static int born_again(struct job *j, int node, const struct parked_row *row, str
                          .time = row->time};
     rc = view_scan(&ev->view, j->plan->nodes[node].out_fields, FORMAT_JSON, value_of(row),
                    &j->arena, e);
+    if (rc == 0 && j->plan->nodes[node].out.value != NULL)
+        born_restore(&j->plan->nodes[node], &ev->view);
     if (rc == 0 && !bytes_is_null(row->record_key))
-        rc = value_decode(FORMAT_MSGPACK, row->record_key, &j->arena, &ev->key, e);
+        rc = value_decode(FORMAT_STATE, row->record_key, &j->arena, &ev->key, e);
     if (rc == 0)
         rc = value_force(&ev->key, &j->arena, e);
     return rc;

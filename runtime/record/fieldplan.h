@@ -87,8 +87,9 @@ void plan_found(const struct plan_node *node, const struct value *token, struct 
 // the way. LEAT_EDECODE with the byte position.
 int json_scan(struct bytes raw, const struct plan_node *root, struct slots *slots,
               struct value *out, struct err *e) LEAT_CHECKED;
-int msgpack_scan(struct bytes raw, const struct plan_node *root, struct slots *slots,
-                 struct value *out, struct err *e) LEAT_CHECKED;
+// FORMAT_MSGPACK or FORMAT_STATE.
+int msgpack_scan(enum format f, struct bytes raw, const struct plan_node *root,
+                 struct slots *slots, struct value *out, struct err *e) LEAT_CHECKED;
 
 // Walks a checked document: the next member or element of `rest` (what is left of the document,
 // starting with all of it behind its opening bytes). Names and values are tokens. 1 = one more, 0 =
@@ -96,11 +97,14 @@ int msgpack_scan(struct bytes raw, const struct plan_node *root, struct slots *s
 struct bytes json_open(const struct value *doc);
 int json_next(struct bytes *rest, bool object, struct value *name, struct value *out) LEAT_CHECKED;
 struct bytes msgpack_open(const struct value *doc, uint32_t *count);
-int msgpack_next(struct bytes *rest, bool object, struct value *name,
+int msgpack_next(enum format f, struct bytes *rest, bool object, struct value *name,
                  struct value *out) LEAT_CHECKED;
 
 // One step of value_iter with the name as a token too, so that it needs no arena.
 int value_iter_raw(struct value_iter *it, struct value *name, struct value *out) LEAT_CHECKED;
+
+// A decimal in FORMAT_STATE: an extension of 9 bytes, the scale and the big-endian integer.
+enum { MSGPACK_DECIMAL_TYPE = 100, MSGPACK_DECIMAL_BYTES = 9 };
 
 // How deep a checked JSON document is nested.
 int json_depth(struct bytes doc);

@@ -18,6 +18,7 @@
 
 struct reader {
     const uint8_t *start, *p, *end;
+    enum format format;
     struct slots *slots;
     struct err *e;
 };
@@ -91,12 +92,12 @@ static const struct {
 };
 
 // The scalar at p, whose head says so; what cannot be had stays a lazy token.
-static void read_scalar(const uint8_t *p, const struct head *h, struct value *out)
+static void read_scalar(enum format f, const uint8_t *p, const struct head *h, struct value *out)
 {
     uint8_t c = *p;
     uint32_t width = h->bytes - 1;
 
-    token_set(out, VALUE_INT, FORMAT_MSGPACK, NULL, NULL);
+    token_set(out, VALUE_INT, f, NULL, NULL);
     if (c < 0x80 || c >= 0xe0) {
         out->i = (int8_t)c;
     } else if (c <= 0xc3) {
@@ -106,12 +107,12 @@ static void read_scalar(const uint8_t *p, const struct head *h, struct value *ou
         out->type = VALUE_FLOAT;
         out->f = load_float(p + 1, width);
         if (!isfinite(out->f))
-            token_set(out, VALUE_LAZY, FORMAT_MSGPACK, p, p + h->bytes);
+            token_set(out, VALUE_LAZY, f, p, p + h->bytes);
     } else {
         uint64_t u = load_uint(p + 1, width), unused = 64 - 8 * width;
         out->i = c >= 0xd0 ? (int64_t)(u << unused) >> unused : (int64_t)u;
         if (c == 0xcf && u > INT64_MAX)
-            token_set(out, VALUE_LAZY, FORMAT_MSGPACK, p, p + h->bytes);
+            token_set(out, VALUE_LAZY, f, p, p + h->bytes);
     }
 }
 
@@ -148,6 +149,16 @@ static inline struct head head_read(const uint8_t *p, const uint8_t *end)
     return h;
 }
 
+static bool read_decimal(enum format f, const struct head *h, const uint8_t *payload,
+                         struct value *out)
+{
+    if (f != FORMAT_STATE || h->count != 1 + MSGPACK_DECIMAL_BYTES ||
+        payload[0] != MSGPACK_DECIMAL_TYPE || payload[1] > DECIMAL_SCALE_MAX)
+        return false;
+    *out = value_of_decimal((struct decimal){(int64_t)load_be64(payload + 2), payload[1]});
+    return true;
+}
+
 // A token without elements; r stands behind its head, which began at `first`.
 static int scan_flat(struct reader *r, const struct head *h, const uint8_t *first,
                      struct value *out)
@@ -155,7 +166,7 @@ static int scan_flat(struct reader *r, const struct head *h, const uint8_t *firs
     const uint8_t *payload = r->p;
 
     if (h->kind == KIND_SCALAR) {
-        read_scalar(first, h, out);
+        read_scalar(r->format, first, h, out);
         return 0;
     }
     if ((size_t)(r->end - r->p) < h->count)
@@ -163,11 +174,12 @@ static int scan_flat(struct reader *r, const struct head *h, const uint8_t *firs
     if (h->kind == KIND_TEXT && !bytes_is_utf8(bytes_of(payload, h->count)))
         return bad(r, "text that is not UTF-8");
     r->p += h->count;
+    if (h->kind == KIND_EXT && read_decimal(r->format, h, payload, out))
+        return 0;
     if (h->kind == KIND_EXT)
-        token_set(out, VALUE_LAZY, FORMAT_MSGPACK, first, r->p);
+        token_set(out, VALUE_LAZY, r->format, first, r->p);
     else
-        token_set(out, h->kind == KIND_TEXT ? VALUE_TEXT : VALUE_BYTES, FORMAT_MSGPACK, payload,
-                  r->p);
+        token_set(out, h->kind == KIND_TEXT ? VALUE_TEXT : VALUE_BYTES, r->format, payload, r->p);
     return 0;
 }
 
@@ -211,7 +223,7 @@ static int scan_nested(struct reader *r, const struct head *h, const struct plan
         if (rc != 0)
             return rc;
     }
-    token_set(out, map ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, FORMAT_MSGPACK, first, r->p);
+    token_set(out, map ? VALUE_DOC_OBJECT : VALUE_DOC_ARRAY, r->format, first, r->p);
     return 0;
 }
 
@@ -234,10 +246,10 @@ static int scan_value(struct reader *r, const struct plan_node *node, int depth,
     return rc;
 }
 
-int msgpack_scan(struct bytes raw, const struct plan_node *root, struct slots *slots,
-                 struct value *out, struct err *e)
+int msgpack_scan(enum format f, struct bytes raw, const struct plan_node *root,
+                 struct slots *slots, struct value *out, struct err *e)
 {
-    struct reader r = {raw.p, raw.p, raw.p + raw.n, slots, e};
+    struct reader r = {raw.p, raw.p, raw.p + raw.n, f, slots, e};
     int rc = scan_value(&r, root, 0, out);
 
     if (rc == 0 && r.p != r.end)
@@ -255,9 +267,10 @@ struct bytes msgpack_open(const struct value *doc, uint32_t *count)
     return bytes_of(doc->s.p + h.bytes, (size_t)(end - doc->s.p) - h.bytes);
 }
 
-int msgpack_next(struct bytes *rest, bool object, struct value *name, struct value *out)
+int msgpack_next(enum format f, struct bytes *rest, bool object, struct value *name,
+                 struct value *out)
 {
-    struct reader r = {rest->p, rest->p, rest->p + rest->n, NULL, NULL};
+    struct reader r = {rest->p, rest->p, rest->p + rest->n, f, NULL, NULL};
 
     if (rest->n == 0)
         return 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Values to MessagePack, each in its shortest form, so that equal values give equal bytes:
-// composite keys are compared and partitioned by them. Decimals are text. A document that is
-// MessagePack already is copied as it is. The heads are msgpack-c's business (its packer is inline
-// code over a callback, and chooses the shortest form); reading is ours, in msgpack.c, because it
-// must be lazy.
+// composite keys are compared and partitioned by them. Decimals are text, but in state. A document
+// that is MessagePack already is copied as it is. The heads are msgpack-c's business (its packer is
+// inline code over a callback, and chooses the shortest form); reading is ours, in msgpack.c,
+// because it must be lazy.
 #include "runtime/record/fieldplan.h"
 
 #include <msgpack/pack.h>
@@ -59,6 +59,15 @@ static void put_bytes(struct buf *out, struct bytes bytes)
     buf_append_bytes(out, bytes);
 }
 
+static void put_decimal(struct buf *out, const struct value *v)
+{
+    msgpack_packer p = packer(out);
+
+    msgpack_pack_ext(&p, MSGPACK_DECIMAL_BYTES, MSGPACK_DECIMAL_TYPE);
+    buf_append_byte(out, v->scale);
+    buf_append_be64(out, (uint64_t)v->i);
+}
+
 static void put_container_head(struct buf *out, bool object, size_t n)
 {
     msgpack_packer p = packer(out);
@@ -76,12 +85,19 @@ static void put_escaped(struct buf *out, struct bytes token)
     out->n += json_unescape(token, out->p + out->n);
 }
 
-static int put_lazy(struct buf *out, const struct value *v, struct err *e)
+static bool is_extension(uint8_t first)
+{
+    return (first >= 0xc7 && first <= 0xc9) || (first >= 0xd4 && first <= 0xd8);
+}
+
+static int put_lazy(struct buf *out, enum format f, const struct value *v, struct err *e)
 {
     struct value number = *v;
     int rc;
 
-    if (v->format == FORMAT_MSGPACK) {
+    if (v->format != FORMAT_JSON && f == FORMAT_STATE && is_extension(v->s.p[0]))
+        return msgpack_force(&number, e); // it could look like ours
+    if (v->format != FORMAT_JSON) {
         buf_append_bytes(out, v->s);
         return 0;
     }
@@ -93,7 +109,8 @@ static int put_lazy(struct buf *out, const struct value *v, struct err *e)
     return rc != 0 ? rc : value_write_msgpack(&number, out, e);
 }
 
-static int put_value(struct buf *out, const struct value *v, int depth, struct err *e);
+static int put_value(struct buf *out, enum format f, const struct value *v, int depth,
+                     struct err *e);
 
 static size_t members_written(const struct value *v)
 {
@@ -104,7 +121,8 @@ static size_t members_written(const struct value *v)
     return n;
 }
 
-static int put_container(struct buf *out, const struct value *v, int depth, struct err *e)
+static int put_container(struct buf *out, enum format f, const struct value *v, int depth,
+                         struct err *e)
 {
     bool object = value_is_object(v);
     struct value_iter it;
@@ -122,14 +140,15 @@ static int put_container(struct buf *out, const struct value *v, int depth, stru
             put_escaped(out, name.s);
         else if (object)
             put_text(out, name.s);
-        rc = put_value(out, &value, depth + 1, e);
+        rc = put_value(out, f, &value, depth + 1, e);
         if (rc != 0)
             return rc;
     }
     return rc;
 }
 
-static int put_value(struct buf *out, const struct value *v, int depth, struct err *e)
+static int put_value(struct buf *out, enum format f, const struct value *v, int depth,
+                     struct err *e)
 {
     char text[NUMBER_TEXT_SIZE];
 
@@ -148,6 +167,10 @@ static int put_value(struct buf *out, const struct value *v, int depth, struct e
         put_float(out, v->f);
         return 0;
     case VALUE_DECIMAL:
+        if (f == FORMAT_STATE) {
+            put_decimal(out, v);
+            return 0;
+        }
         put_text(out, bytes_of(text, number_format_decimal(v->i, v->scale, text)));
         return 0;
     case VALUE_TEXT:
@@ -160,22 +183,27 @@ static int put_value(struct buf *out, const struct value *v, int depth, struct e
         put_bytes(out, v->s);
         return 0;
     case VALUE_LAZY:
-        return put_lazy(out, v, e);
+        return put_lazy(out, f, v, e);
     case VALUE_DOC_ARRAY:
     case VALUE_DOC_OBJECT:
-        if (v->format == FORMAT_MSGPACK && depth == 0) { // deeper: walked, so that the depth counts
+        if (v->format == f && depth == 0) { // deeper: walked, so that the depth counts
             buf_append_bytes(out, v->s);
             return 0;
         }
-        return put_container(out, v, depth, e);
+        return put_container(out, f, v, depth, e);
     case VALUE_ARRAY:
     case VALUE_OBJECT:
-        return put_container(out, v, depth, e);
+        return put_container(out, f, v, depth, e);
     }
     UNREACHABLE("every type is written");
 }
 
 int value_write_msgpack(const struct value *v, struct buf *out, struct err *e)
 {
-    return put_value(out, v, 0, e);
+    return put_value(out, FORMAT_MSGPACK, v, 0, e);
+}
+
+int value_write_state(const struct value *v, struct buf *out, struct err *e)
+{
+    return put_value(out, FORMAT_STATE, v, 0, e);
 }

@@ -30,4 +30,8 @@ int schema_check(const struct type *t, struct value *v, struct arena *a,
 int schema_check_view(const struct type *t, const int *slots, struct view *v,
                       struct err *e) LEAT_CHECKED;
 
+// A value that was written as JSON and read back: decimals that became text are decimals again
+// where the type says so. What does not fit stays as it is.
+void schema_restore(const struct type *t, struct value *v, struct arena *a);
+
 #endif

@@ -48,7 +48,8 @@ int value_decode(enum format f, struct bytes raw, struct arena *a, struct value 
     case FORMAT_JSON:
         return json_scan(raw, NULL, NULL, out, e);
     case FORMAT_MSGPACK:
-        return msgpack_scan(raw, NULL, NULL, out, e);
+    case FORMAT_STATE:
+        return msgpack_scan(f, raw, NULL, NULL, out, e);
     case FORMAT_TEXT:
         if (!bytes_is_utf8(raw))
             return err_set(e, LEAT_EDECODE, "text is not UTF-8 at byte %zu",
@@ -85,7 +86,7 @@ int value_iter_raw(struct value_iter *it, struct value *name, struct value *out)
     if (of->type == VALUE_DOC_OBJECT || of->type == VALUE_DOC_ARRAY)
         return of->format == FORMAT_JSON
                    ? json_next(&it->rest, of->type == VALUE_DOC_OBJECT, name, out)
-                   : msgpack_next(&it->rest, of->type == VALUE_DOC_OBJECT, name, out);
+                   : msgpack_next(of->format, &it->rest, of->type == VALUE_DOC_OBJECT, name, out);
     if (of->type == VALUE_OBJECT && it->i < of->object->n) {
         name->s = of->object->names[it->i];
         *out = of->object->values[it->i++];
@@ -134,7 +135,7 @@ size_t value_count(const struct value *v)
         return v->object->n;
     if (v->type != VALUE_DOC_ARRAY && v->type != VALUE_DOC_OBJECT)
         return 0;
-    if (v->format == FORMAT_MSGPACK) {
+    if (v->format != FORMAT_JSON) {
         msgpack_open(v, &count);
         return count;
     }

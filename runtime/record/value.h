@@ -17,7 +17,9 @@
 #include "runtime/base/decimal.h"
 #include "runtime/base/err.h"
 
-enum format { FORMAT_JSON, FORMAT_MSGPACK, FORMAT_TEXT, FORMAT_BYTES };
+// FORMAT_STATE is what the engine keeps for itself: MessagePack with decimals as decimals (an
+// extension type), so that a value reads back as it was. It never leaves the job file.
+enum format { FORMAT_JSON, FORMAT_MSGPACK, FORMAT_TEXT, FORMAT_BYTES, FORMAT_STATE };
 
 enum value_type {
     VALUE_MISSING,
@@ -166,6 +168,7 @@ int value_cmp(const struct value *a, const struct value *b, int *cmp, struct err
 // verbatim. JSON: bytes as base64, decimals as text. Msgpack: decimals as text.
 int value_write_json(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
 int value_write_msgpack(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
+int value_write_state(const struct value *v, struct buf *out, struct err *e) LEAT_CHECKED;
 // `pretty` for people: sorted nothing, one member a line.
 int value_write_json_pretty(const struct value *v, struct buf *out, int indent,
                             struct err *e) LEAT_CHECKED;

@@ -185,7 +185,7 @@ int view_scan(struct view *v, const struct fieldplan *plan, enum format f, struc
         return scan_members(v, raw, &slots, e);
     root = v->slots != NULL ? &plan->root : NULL;
     return f == FORMAT_JSON ? json_scan(raw, root, &slots, &v->root, e)
-                            : msgpack_scan(raw, root, &slots, &v->root, e);
+                            : msgpack_scan(f, raw, root, &slots, &v->root, e);
 }
 
 void view_of(struct view *v, const struct fieldplan *plan, struct value root, struct arena *a)

@@ -34,6 +34,26 @@ from "bad" :map(function(v)
   return { x = pcall(function() return a / 0 end) }
 end) :to "never"
 
+from "tally" :by "k" :process {
+  state = { total = dec "0", seen = {} },
+  on = function(v, ctx)
+    local s = ctx.state
+    s.total = s.total + dec(v.amount)
+    s.seen[#s.seen + 1] = dec(v.amount)
+    ctx.state = s
+    return { total = s.total, first = s.seen[1] * 2 }
+  end,
+} :to "tallied"
+
+amounts:by "account" :window { size = "1m" }
+  :aggregate { best = top(2, "amount", { "amount" }), all = collect "amount", least = min "amount" }
+  :final()
+  :map(function(v)
+    if v.least < 0 then error "negative" end
+    return { n = v.all[1] + v.best[1].amount + v.least }
+  end)
+  :to "windows"
+
 from "out" :map(function(v) return v end) :to("checked", { schema = out })
 
 test("arithmetic in functions is exact and gives decimals", function(t)
@@ -68,6 +88,22 @@ test("equal decimals are one group, sums are exact, over a restart too", functio
   t:expect("bound", { { bound = "0.150", who = "a!" }, {}, {} })
   t:expect("packed", { { ["$key"] = "0.10", account = "a", amount = "0.10" }, {}, {} })
   t:expect("plain", { { ["$value"] = "a 0.10" }, {}, {} })
+end)
+
+test("a decimal in state is one after a restart", function(t)
+  t:send("tally", { k = "a", amount = "0.10" })
+  t:restart()
+  t:send("tally", { k = "a", amount = "0.20" })
+  t:expect("tallied", { { total = "0.10", first = "0.20" }, { total = "0.30", first = "0.20" } })
+end)
+
+test("decimals that an aggregate keeps are decimals after a restart", function(t)
+  t:send("amounts", { account = "a", amount = "1.25" }, { time = "12:00:00" })
+  t:restart()
+  t:send("amounts", { account = "a", amount = "2.25" }, { time = "12:00:10" })
+  t:restart()
+  t:send("amounts", { account = "b", amount = "2.25" }, { time = "12:05:00" })
+  t:expect("windows", { { n = "4.75" } })
 end)
 
 test("what goes out is checked, and written in the schema's form", function(t)
