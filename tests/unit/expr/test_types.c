@@ -96,7 +96,8 @@ static void test_unknown_fields(void **state)
         {"temperature > 90", "bool"},
         {"temprature > 90", "?schema reading has no field 'temprature' near column 1 (did you mean "
                             "'temperature'?)"},
-        {"ok and humidity > 5", "?schema reading has no field 'humidity' near column 8"},
+        {"ok and humidity > 5", "?schema reading has no field 'humidity' near column 8 (a text is "
+                                "written 'humidity')"},
         {"site.nme", "?there is no field 'nme' near column 1 (did you mean 'name'?)"},
         {"site['height']", "number"},
         {"site.name.first", "?text has no field 'first' near column 1"},
