@@ -37,7 +37,7 @@ static int no_field(struct parser *p, const struct type *of, const struct node *
 {
     const char *like = type_suggest(of, name, p->arena);
 
-    if (of->name != NULL && like[0] == 0) // nothing like it: then perhaps it was never meant as a name
+    if (of->name != NULL && like[0] == 0) // nothing like it: perhaps it was not meant as a name
         like = arena_printf(p->arena, " (a text is written '%.*s')", BYTES_FMT(name));
     if (of->name != NULL)
         return err_set(p->e, LEAT_EINVAL, "%s has no field '%.*s' near column %u%s", of->name,
