@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/app/outbox_source.h"
 
+#include <strings.h>
+#include <sys/stat.h>
+
 #include "runtime/base/failpoint.h"
 #include "runtime/base/heap.h"
 
@@ -139,4 +142,42 @@ void outbox_source_deinit(struct outbox_source *s)
         outbox_file_deinit(&s->files[i]);
     heap_free(s->files);
     *s = (struct outbox_source){0};
+}
+
+// --- two jobs ---
+
+static const struct plan_source *outbox_of(const struct plan_node *n)
+{
+    return n->kind == NODE_SOURCE && n->source.outbox.path != NULL ? &n->source : NULL;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    if (stat(a, &x) != 0 || stat(b, &y) != 0) // not there yet: go by the name
+        return strcmp(a, b) == 0;
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static bool disturb(const struct plan_source *a, const struct plan_source *b)
+{
+    return a != NULL && b != NULL && strcasecmp(a->outbox.table, b->outbox.table) == 0 &&
+           (a->outbox.after != OUTBOX_KEEP || b->outbox.after != OUTBOX_KEEP) &&
+           same_file(a->outbox.path, b->outbox.path);
+}
+
+int outbox_sources_apart(const struct plan *a, const struct plan *b, struct err *e)
+{
+    for (int i = 0; i < a->n_nodes; i++)
+        for (int k = 0; k < b->n_nodes; k++) {
+            const struct plan_source *x = outbox_of(&a->nodes[i]), *y = outbox_of(&b->nodes[k]);
+            if (disturb(x, y))
+                return err_set(e, LEAT_EINVAL,
+                               "%s:%d: in from.outbox: job %s reads table %s of %s too, and what "
+                               "one of them has read it deletes or marks; let one job read it, and "
+                               "others the topic that it writes",
+                               a->file, a->nodes[i].line, b->job, x->outbox.table, x->outbox.path);
+        }
+    return 0;
 }

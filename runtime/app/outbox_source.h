@@ -25,4 +25,7 @@ struct source *outbox_source_init(struct outbox_source *s, const struct plan *p,
                                   struct source *topics, struct clock *clock);
 void outbox_source_deinit(struct outbox_source *s);
 
+// LEAT_EINVAL: the two read one table, and one of them cleans it up, so the other would lose rows.
+int outbox_sources_apart(const struct plan *a, const struct plan *b, struct err *e) LEAT_CHECKED;
+
 #endif

@@ -35,16 +35,21 @@ static struct job_host host_of(struct server *s)
                              .drop = s->config.drop};
 }
 
-// Another job of that name would use the same files.
-static int check_name(const struct server *s, const struct hosted_job *j, size_t except,
-                      struct err *e)
+// Another job of that name would use the same files; of one outbox, it would take the rows away.
+static int check_others(const struct server *s, const struct hosted_job *j, size_t except,
+                        struct err *e)
 {
-    for (size_t i = 0; i < s->n_jobs; i++)
-        if (i != except && s->jobs[i]->plan != NULL &&
-            strcmp(s->jobs[i]->plan->job, j->plan->job) == 0)
+    int rc = 0;
+
+    for (size_t i = 0; i < s->n_jobs && rc == 0; i++) {
+        if (i == except || s->jobs[i]->plan == NULL)
+            continue;
+        if (strcmp(s->jobs[i]->plan->job, j->plan->job) == 0)
             return err_set(e, LEAT_EEXISTS, "%s and %s are both named job \"%s\"", s->jobs[i]->file,
                            j->file, j->plan->job);
-    return 0;
+        rc = outbox_sources_apart(j->plan, s->jobs[i]->plan, e);
+    }
+    return rc;
 }
 
 static int load_jobs(struct server *s, struct err *e)
@@ -55,7 +60,7 @@ static int load_jobs(struct server *s, struct err *e)
         struct err why = {0};
         int rc = hosted_job_load(j, &s->config.script, &why);
         if (rc == 0)
-            rc = check_name(s, j, i, &why);
+            rc = check_others(s, j, i, &why);
         s->n_jobs++;
         if (rc == LEAT_ENOTFOUND) {
             *e = why;
@@ -324,7 +329,7 @@ static int load_again(struct server *s, size_t i, struct hosted_job *j, struct e
     int rc = hosted_job_load(j, &s->config.script, e);
 
     if (rc == 0)
-        rc = check_name(s, j, i, e);
+        rc = check_others(s, j, i, e);
     if (rc == 0)
         rc = hosted_job_check(j, &host, e);
     if (rc == 0)

@@ -106,6 +106,20 @@ class Deleting(Outbox):
         self.assertIn("seq integer primary key autoincrement", job["why"])
 
 
+    def test_two_jobs_do_not_take_each_others_rows(self):
+        other = JOB.replace('"relay"', '"second"').replace('"orders"', '"orders2"')
+        self.server.args.insert(1, self.server.file("second.lua", other % (self.path, "keep")))
+        db = self.application()
+        self.insert(db, 0, 5)
+        self.server.start()
+        job = next(j for j in self.server.get("/status").json["jobs"]
+                   if j["file"].endswith("second.lua"))
+        self.assertEqual(job["state"], "stopped")
+        self.assertIn(f"job relay reads table outbox of {self.path} too", job["why"])
+        until("the first one reads", lambda: self.left(db) == 0)
+        db.close()
+
+
 class Marking(Outbox):
     after = "mark"
 
