@@ -12,6 +12,9 @@
 //   commit     clean groups may be evicted, least recently used first
 //   abort      everything is forgotten and found again in state
 //
+// Without windows a group may have a ttl: when the watermark is past its last touch + ttl it is not
+// there any more, and the next record of its key begins a new one (lives.c).
+//
 // A table fed by the aggregate (fused) has the groups as its rows: the same write brings the result
 // columns and the packed accumulators. OUT_MAIN is that table's stream and emits nothing here.
 //
@@ -65,7 +68,8 @@ static int aggregate_open(struct operator *o, struct err *e)
         rc = results_open(&g->r, o, e);
     if (rc < 0)
         return rc;
-    groups_init(&g->groups, g->r.f.bytes);
+    g->ttl_ms = o->node->aggregate.ttl_ms > 0 ? o->node->aggregate.ttl_ms : 0;
+    groups_init(&g->groups, g->r.f.bytes + (g->ttl_ms > 0 ? sizeof(int64_t) : 0));
     g->groups.drop = g->r.f.drops ? drop_group : NULL;
     g->groups.arg = g;
     g->groups.owned = &g->r.f.env.bytes;
@@ -78,6 +82,8 @@ static void aggregate_close(struct operator *o)
     struct aggregate *g = (struct aggregate *)o;
 
     aggregate_drop_closing(g);
+    lives_clear(g);
+    buf_deinit(&g->lives);
     groups_deinit(&g->groups);
     awaited_deinit(g);
     heap_free(g->closing);
@@ -145,6 +151,8 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
         rc = group_set_exact(&g->groups, group, exact);
     if (rc == 0)
         rc = functions_unpack(&g->r.f, group->acc, &blob);
+    if (rc == 0 && g->ttl_ms > 0)
+        rc = unpack_i64(&blob, group_touched(g, group));
     if (rc == 0 && blob.n > 0)
         rc = LEAT_ECORRUPT;
     if (rc < 0)
@@ -154,16 +162,18 @@ int aggregate_unpack(struct aggregate *g, struct group *group, struct bytes blob
 }
 
 // In g->r.arena.
-static int row_of(struct aggregate *g, const struct group_window *w, const struct group *group,
+static int row_of(struct aggregate *g, const struct group_window *w, struct group *group,
                   bool closed, struct state_row *row, struct err *e)
 {
     struct value *columns = NULL;
     int rc = 0;
 
-    if (g->r.fused) {
+    if (g->r.fused || g->ttl_ms > 0)
         columns = arena_alloc(&g->r.arena, (size_t)(g->r.f.n + 1) * sizeof(*columns));
+    if (g->r.fused)
         functions_results(&g->r.f, group->acc, columns, &g->r.arena);
-    }
+    if (g->ttl_ms > 0)
+        columns[g->r.fused ? g->r.f.n : 0] = value_int(*group_touched(g, group));
     if (!closed)
         rc = pack_group(g, group, e);
     *row = (struct state_row){.key = {.window = w->start,
@@ -278,6 +288,8 @@ static int aggregate_flush(struct operator *o, struct err *e)
     struct aggregate *g = (struct aggregate *)o;
     int rc = aggregate_flush_closing(g, e);
 
+    if (rc == 0 && g->ttl_ms > 0)
+        rc = lives_sweep(g, e);
     for (size_t i = 0; i < g->groups.n_windows && rc == 0; i++)
         if (g->groups.windows[i]->n_dirty > 0)
             rc = flush_window(g, g->groups.windows[i], e);
@@ -288,7 +300,10 @@ static int aggregate_flush(struct operator *o, struct err *e)
 
 static void aggregate_committed(struct operator *o)
 {
-    agg_env_clear(&((struct aggregate *)o)->r.f.env);
+    struct aggregate *g = (struct aggregate *)o;
+
+    lives_clear(g);
+    agg_env_clear(&g->r.f.env);
 }
 
 static size_t aggregate_held(struct operator *o)
@@ -308,6 +323,7 @@ static void aggregate_aborted(struct operator *o)
     struct aggregate *g = (struct aggregate *)o;
 
     aggregate_drop_closing(g);
+    lives_clear(g);
     groups_clear(&g->groups);
     awaited_clear(g, true);
     agg_env_clear(&g->r.f.env);
@@ -412,12 +428,16 @@ static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const s
     bool told = g->op.node->n_outs[OUT_CHANGES] > 0; // of each change
     struct value old;
     struct group *group;
+    bool first;
     int rc;
 
     if (w == NULL)
         w = groups_window_add(&g->groups, start, true);
     rc = fetch_group(g, w, hash, parts, &group, e);
-    if (rc == 0 && !(group->flags & GROUP_PRESENT))
+    if (rc == 0 && g->ttl_ms > 0 && group_is_over(g, group))
+        group_begin_anew(g, group);
+    first = rc == 0 && !(group->flags & GROUP_PRESENT);
+    if (first)
         rc = begin_group(g, group, parts, e);
     if (rc < 0)
         return rc;
@@ -432,6 +452,8 @@ static int count_into(struct aggregate *g, int64_t start, uint64_t hash, const s
         return rc;
     group->flags |= GROUP_PRESENT | GROUP_DIRTY;
     group_list(w, group);
+    if (g->ttl_ms > 0)
+        group_touch(g, group, ev->time, first);
     return told ? changed(g, group, start, &old, ev, e) : 0;
 }
 
@@ -465,6 +487,8 @@ static int aggregate_process(struct operator *o, struct event *ev, int input, st
 
     (void)input;
     rc = rc < 0 ? rc : window_of(g->window, ev->time, &first, &last, e);
+    if (rc == 0 && g->ttl_ms > 0)
+        rc = window_time_check(ev->time, e);
     if (rc < 0)
         return rc;
     while (first <= last && window_deadline(g->window, first) <= o->watermark) {
@@ -485,6 +509,8 @@ static int64_t aggregate_due(struct operator *o)
 {
     struct aggregate *g = (struct aggregate *)o;
 
+    if (g->ttl_ms > 0)
+        return lives_due(g);
     // An error comes up again, with its words, where the operator is called.
     if (g->stale && aggregate_reload(g, NULL) < 0)
         return INT64_MIN + 1; // any watermark there is
@@ -498,6 +524,8 @@ static int aggregate_watermark(struct operator *o, int64_t w, struct err *e)
     struct aggregate *g = (struct aggregate *)o;
     int rc = g->stale ? aggregate_reload(g, e) : 0;
 
+    if (g->ttl_ms > 0)
+        return rc; // the flush does it
     while (rc == 0 && aggregate_due(o) <= w)
         rc = aggregate_close_first(g, e);
     return rc;

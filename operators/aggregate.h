@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The aggregate operator's insides, shared by the files that make it up: aggregate.c (records in,
-// rows out) and close.c (windows that end).
+// rows out), close.c (windows that end) and lives.c (groups that do).
 #ifndef LEAT_OPERATORS_AGGREGATE_H
 #define LEAT_OPERATORS_AGGREGATE_H
 
@@ -23,6 +23,8 @@ struct aggregate {
         size_t n, cap;
     } awaited;         // of this step
     size_t close_rows; // a closing window is read from state in pieces of this many rows
+    int64_t ttl_ms;    // without windows; 0: groups are remembered for ever
+    struct buf lives;  // accumulators of groups that have begun anew in this step (lives.c)
 };
 
 // For tests: small numbers find big bugs.
@@ -47,6 +49,17 @@ uint64_t aggregate_hash(struct bytes key);
 
 // Finds the windows that have state.
 int aggregate_reload(struct aggregate *g, struct err *e) LEAT_CHECKED;
+
+// lives.c, for groups that are forgotten when they were not touched for a while.
+int64_t *group_touched(const struct aggregate *g, struct group *group);
+bool group_is_over(const struct aggregate *g, struct group *group);
+// Makes the group one that nobody has counted into.
+void group_begin_anew(struct aggregate *g, struct group *group);
+// The record has counted.
+void group_touch(const struct aggregate *g, struct group *group, int64_t time, bool first);
+int64_t lives_due(struct aggregate *g);
+int lives_sweep(struct aggregate *g, struct err *e) LEAT_CHECKED;
+void lives_clear(struct aggregate *g); // the step has ended, in whatever way
 
 // close.c: ends the first window: emits its groups in key order and leaves them to the flush.
 int aggregate_close_first(struct aggregate *g, struct err *e) LEAT_CHECKED;

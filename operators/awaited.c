@@ -34,8 +34,8 @@ static struct awaited *awaited_of(const struct group *group)
 
 bool awaited_may(const struct aggregate *g, const struct group_window *w)
 {
-    return !w->complete && g->op.node->n_outs[OUT_CHANGES] == 0 && !run_is_careful(g->op.run) &&
-           g->r.f.bytes >= sizeof(struct awaited *);
+    return !w->complete && g->ttl_ms == 0 && g->op.node->n_outs[OUT_CHANGES] == 0 &&
+           !run_is_careful(g->op.run) && g->r.f.bytes >= sizeof(struct awaited *);
 }
 
 struct group *awaited_add(struct aggregate *g, struct group_window *w, uint64_t hash)

@@ -207,12 +207,13 @@ static int64_t first_timer(const struct keyed_body *b)
     return first;
 }
 
+// A state that was kept before there was a ttl counts from its next use on.
 bool keyed_expired(const struct keyed *k, const struct keyed_body *b)
 {
     int64_t last;
 
-    return k->ttl_ms > 0 && !__builtin_add_overflow(b->touched, k->ttl_ms, &last) &&
-           k->op->watermark > last;
+    return k->ttl_ms > 0 && b->touched != INT64_MIN &&
+           !__builtin_add_overflow(b->touched, k->ttl_ms, &last) && k->op->watermark > last;
 }
 
 // --- changing an entry ---
@@ -479,6 +480,7 @@ static int write_ttl(struct keyed *k, struct keyed_entry *x, const struct keyed_
     int64_t at;
 
     if (k->ttl_ms <= 0 || bytes_is_null(b->state) || x->rows.ttl_at != KEYED_NEVER ||
+        b->touched == INT64_MIN ||
         __builtin_add_overflow(b->touched, k->ttl_ms, &at))
         return 0;
     return put_row(&k->ttl, x, at, &x->rows.ttl_at, e);

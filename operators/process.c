@@ -160,7 +160,7 @@ static int keep(struct operator *o, struct keyed_entry *x, struct keyed_body *b,
     if (p->keyed.ttl_ms > 0 && ev->time > b->touched)
         b->touched = ev->time;
     if (p->keyed.ttl_ms <= 0)
-        b->touched = 0;
+        b->touched = INT64_MIN;
     if (rc == 0)
         rc = keyed_set(&p->keyed, x, b, true, e);
     buf_deinit(&packed);

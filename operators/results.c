@@ -65,7 +65,8 @@ static int open_state(struct results *r, struct err *e)
                               .columns = columns,
                               .n_columns = last ? 0 : r->f.n,
                               .n_prefix = session ? r->n_key : 0,
-                              .by_key = session};
+                              .by_key = session,
+                              .ttl_ms = node->aggregate.ttl_ms > 0 ? node->aggregate.ttl_ms : 0};
     int rc;
 
     arena_init(&names);

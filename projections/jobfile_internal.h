@@ -253,6 +253,7 @@ struct bytes query_param_type(const struct plan_param *p);
 // rows.c, state.c
 void rows_unload(struct jobfile *jf);
 void states_unload(struct jobfile *jf);
+void states_taken_back(struct jobfile *jf); // the step, or a part of it
 // Drops the rows of operators that the plan no longer has: all that none has opened.
 int states_drop_unused(struct jobfile *jf, struct err *e) LEAT_CHECKED;
 

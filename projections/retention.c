@@ -161,6 +161,26 @@ static int follow(const struct plan *p, struct ddl *d, const struct jobtable *pa
     return 0;
 }
 
+// Rows of such a table are swept behind the aggregate's back, where nothing is told of them.
+static int check_forgotten(const struct plan *p, const struct ddl *d, struct err *e)
+{
+    for (int i = 0; i < d->n_tables; i++)
+        for (int f = 0; f < d->tables[i].n_fks; f++)
+            for (int k = 0; k < d->n_tables; k++) {
+                int node = p->tables[k].aggregate;
+
+                if (strcasecmp(d->tables[i].fks[f].parent, d->tables[k].name) != 0 || node < 0 ||
+                    node >= p->n_nodes || p->nodes[node].aggregate.ttl_ms <= 0)
+                    continue;
+                (void)err_set(e, LEAT_ELOAD,
+                              "it references %s, whose rows are forgotten by the ttl of their "
+                              "aggregate: that cannot be referenced",
+                              d->tables[k].name);
+                return blame(p, i, e);
+            }
+    return 0;
+}
+
 int retention_read(const struct plan *p, struct ddl *d, struct err *e)
 {
     for (int i = 0; i < d->n_tables; i++) {
@@ -176,6 +196,8 @@ int retention_read(const struct plan *p, struct ddl *d, struct err *e)
             return blame(p, i, e);
         d->tables[i].by_time = BY_TIME_GONE;
     }
+    if (check_forgotten(p, d, e) < 0)
+        return LEAT_ELOAD;
     for (int i = 0; i < d->n_tables; i++)
         if (d->tables[i].ttl_column != NULL && follow(p, d, &d->tables[i], e) < 0)
             return LEAT_ELOAD;

@@ -35,7 +35,7 @@ static bool may(void *ctx, const struct db_access *a)
     case DB_ACCESS_DELETE:
         return find_table(d, a->table) != NULL;
     case DB_ACCESS_UPDATE:
-        return find_table(d, a->table) != NULL && strcmp(a->column, HIDDEN_COLUMN) != 0;
+        return find_table(d, a->table) != NULL && strncmp(a->column, "_leat_", 6) != 0;
     case DB_ACCESS_CREATE_TABLE:
     case DB_ACCESS_CREATE_INDEX:
     case DB_ACCESS_CREATE_VIEW:
@@ -144,7 +144,7 @@ bool rows_hidden(struct db_stmt *s, int i)
 {
     const char *origin = db_column_origin(s, i);
 
-    return origin != NULL && strcmp(origin, HIDDEN_COLUMN) == 0;
+    return origin != NULL && strncmp(origin, "_leat_", 6) == 0;
 }
 
 static int read_row(struct jobfile *jf, struct db_stmt *s, struct arena *a, struct value *row,

@@ -204,6 +204,7 @@ static void state_free(struct state *st)
     db_stmt_free(st->scan);
     db_stmt_free(st->scan_key);
     db_stmt_free(st->first);
+    state_ttl_close(st);
     heap_free(st);
 }
 
@@ -223,6 +224,8 @@ static int state_open(struct states *states, const struct state_spec *spec, stru
     st->key_names = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->key_names);
     st->keys = arena_zalloc(&jf->arena, (size_t)(st->n_key + 1) * sizeof *st->keys);
     rc = spec->table >= 0 ? use_fused(st, spec, e) : make_own(st, spec, e);
+    if (rc == 0)
+        rc = state_ttl_open(st, spec, e);
     if (rc == 0)
         rc = state_prepare_get(st, e);
     if (rc == 0)
@@ -280,6 +283,14 @@ int states_drop_unused(struct jobfile *jf, struct err *e)
         rc = db_exec(jf->db, buf_cstr(&drops), e);
     buf_deinit(&drops);
     return rc;
+}
+
+void states_taken_back(struct jobfile *jf)
+{
+    struct state *st = jf->states_open != NULL ? jf->states_open->first : NULL;
+
+    for (; st != NULL; st = st->next)
+        st->ttl.known = false;
 }
 
 void states_unload(struct jobfile *jf)
@@ -384,6 +395,15 @@ static int fail(struct state *st, int rc, struct err *e)
     return rc < 0 ? err_wrap(e, jf_error(st->jf, rc, e), "table %s", st->table) : rc;
 }
 
+static struct bytes with_touched(struct state *st, struct bytes blob, struct arena *a)
+{
+    uint8_t *p = arena_alloc(a, blob.n + 8);
+
+    memcpy(p, blob.p, blob.n);
+    store_be64(p + blob.n, (uint64_t)db_column_int(st->get, 1));
+    return bytes_of(p, blob.n + 8);
+}
+
 static int state_get(struct state *st, const struct state_key *k, struct arena *a,
                      struct bytes *blob, struct err *e)
 {
@@ -398,7 +418,7 @@ static int state_get(struct state *st, const struct state_key *k, struct arena *
         if (bytes_is_null(*blob))
             rc = 0;
         else
-            *blob = arena_copy(a, *blob);
+            *blob = st->ttl.ms > 0 ? with_touched(st, *blob, a) : arena_copy(a, *blob);
     }
     db_reset(st->get);
     return fail(st, rc, e);
@@ -432,6 +452,8 @@ static int bind_written(struct state *st, struct db_stmt *s, int param,
     }
     if (rc < 0)
         return rc;
+    if (st->ttl.ms > 0)
+        state_ttl_note(st, columns[st->n_columns - 1].i);
     if (st->win_end != NULL)
         db_bind_int(s, param++, row->key.window_end);
     db_bind_blob(s, param++, row->blob);
@@ -663,4 +685,6 @@ const struct states_ops jobfile_states_ops = {
     .first = state_first,
     .scan = state_scan,
     .scan_key = state_scan_key,
+    .sweep_due = state_sweep_due,
+    .sweep = state_sweep,
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rows of one operator's state, as the files that make them up share them: state.c (opening,
-// keys, the hooks), state_sql.c (statements), readahead.c (reading many).
+// keys, the hooks), state_sql.c (statements), state_ttl.c (rows that are forgotten), readahead.c
+// (reading many).
 #ifndef LEAT_PROJECTIONS_STATE_ROWS_H
 #define LEAT_PROJECTIONS_STATE_ROWS_H
 
@@ -21,6 +22,13 @@ struct state {
     struct db_stmt *get, *update, *insert, *touch, *del, *scan, *scan_key, *first;
     struct db_stmt *insert_many, *clear; // made when first needed; ROWS_TOGETHER rows
     struct db_stmt *purge_to, *purge;    // the same
+    struct state_ttl {                   // state_ttl.c
+        int64_t ms;                // 0: none
+        const char *touched, *due; // names of columns
+        bool known;                // `first` is no later than the first due
+        int64_t first;             // INT64_MAX: no row
+        struct db_stmt *min, *later, *drop;
+    } ttl;
     struct state *next;
 };
 
@@ -38,6 +46,14 @@ int state_prepare_clear(struct state *st, struct err *e) LEAT_CHECKED;
 // Of a row's blob by its key, on another connection.
 int state_prepare_ahead(const struct state *st, struct db *db, struct db_stmt **out,
                         struct err *e) LEAT_CHECKED;
+
+// state_ttl.c: after the table is there, before its statements are made; and at the end.
+int state_ttl_open(struct state *st, const struct state_spec *spec, struct err *e) LEAT_CHECKED;
+void state_ttl_close(struct state *st);
+// A row that is touched at that time is written.
+void state_ttl_note(struct state *st, int64_t touched);
+int state_sweep_due(struct state *st, int64_t *w, struct err *e);
+int state_sweep(struct state *st, int64_t w, int max, struct err *e);
 
 // The key as parameters from `param` on. `scratch` must live until the statement has run.
 int state_bind_key(const struct state *st, struct db_stmt *s, int param, const struct state_key *k,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The statements over the rows of one operator, made once when its state is opened.
+#include <inttypes.h>
+
 #include "projections/sql_text.h"
 #include "projections/state_rows.h"
 
@@ -80,10 +82,16 @@ int state_prepare_insert(struct state *st, int rows, struct db_stmt **out, struc
         buf_append_str(&sql, ", ");
         sql_append_name(&sql, st->key_names[i]);
     }
+    if (st->ttl.ms > 0)
+        buf_printf(&sql, ", %s", st->ttl.due);
     buf_append_str(&sql, ") VALUES ");
-    for (int i = 0; i < all * rows; i++)
-        buf_printf(&sql, "%s?%d", i % all ? ", " : i ? "), (" : "(", i + 1);
-    buf_append_str(&sql, ")");
+    for (int r = 0; r < rows; r++) {
+        for (int i = 0; i < all; i++)
+            buf_printf(&sql, "%s?%d", i ? ", " : r ? ", (" : "(", r * all + i + 1);
+        if (st->ttl.ms > 0) // the last of the columns is when the row was touched
+            buf_printf(&sql, ", ?%d + %" PRId64, r * all + st->n_columns, st->ttl.ms);
+        buf_append_str(&sql, ")");
+    }
     rc = db_prepare(st->jf->db, buf_cstr(&sql), out, e);
     buf_deinit(&sql);
     return rc;
@@ -96,6 +104,8 @@ int state_prepare_get(struct state *st, struct err *e)
 
     buf_append_str(&sql, "SELECT ");
     sql_append_name(&sql, st->blob);
+    if (st->ttl.ms > 0)
+        buf_printf(&sql, ", %s", st->ttl.touched);
     buf_append_str(&sql, " FROM ");
     sql_append_name(&sql, st->table);
     append_where(st, &sql, 1);

@@ -75,6 +75,7 @@ static void step_abort(struct store *s)
         return;
     outbox_aborted(jf);
     expire_forget(jf);
+    states_taken_back(jf);
     jf->counts = jf->committed;
     forget_step(jf);
 }
@@ -160,6 +161,7 @@ static int step_rollback_to(struct store *s, struct err *e)
     save = &jf->saves[--jf->n_saves];
     outbox_undo(jf, save->n_added);
     jf->counts = save->counts;
+    states_taken_back(jf);
     changes_forget(jf);
     return jf_error(jf, db_rollback_to(jf->db, e), e);
 }

@@ -195,6 +195,8 @@ static void aggregate_details(const struct plan *p, const struct plan_node *n, s
     buf_printf(out, "  state: %s", state[n->aggregate.window.kind]);
     if (n->aggregate.table >= 0)
         buf_printf(out, " (of %s)", p->tables[n->aggregate.table].name);
+    if (n->aggregate.ttl_ms >= 0)
+        duration(out, ", forgotten after ", n->aggregate.ttl_ms);
 }
 
 static void into_details(const struct plan *p, const struct plan_node *n, struct buf *out)

@@ -39,6 +39,7 @@ static void node_defaults(struct plan_node *n)
         n->into.table = -1;
     } else if (n->kind == NODE_AGGREGATE) {
         n->aggregate.table = -1;
+        n->aggregate.ttl_ms = -1;
     } else if (n->kind == NODE_CHANGES) {
         n->changes.table = -1;
     } else if (n->kind == NODE_PROCESS) {

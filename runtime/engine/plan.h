@@ -245,6 +245,7 @@ struct plan_node {
             struct plan_window window;
             struct plan_aggregate *aggs;
             int n;
+            int64_t ttl_ms; // of a group without windows; -1: for ever
             int table; // by plan_finish: the table whose rows hold this state, or -1
         } aggregate;
         struct {              // n == 0: columns by name

@@ -140,6 +140,12 @@ static int check_aggregate(const struct plan *p, const struct plan_node *n, stru
                            "in window: every must be more than 0 and at most the size");
     if (w->grace_ms < 0)
         return plan_refuse(p, w->line, e, "in window: grace must not be negative");
+    if (w->kind != WINDOW_NONE && n->aggregate.ttl_ms >= 0)
+        return plan_refuse(p, n->line, e,
+                           "in aggregate: ttl is for aggregates without a window; rows of windows "
+                           "go by the ttl of their table");
+    if (n->aggregate.ttl_ms == 0)
+        return plan_refuse(p, n->line, e, "in aggregate: ttl must be longer than nothing");
     for (int i = 0; i < n->aggregate.n; i++) {
         int rc = check_function(p, n, &n->aggregate.aggs[i], e);
         if (rc != 0)

@@ -209,6 +209,8 @@ static void aggregate_json(const struct plan *p, const struct plan_node *n, stru
         buf_append_byte(out, ']');
     }
     buf_append_byte(out, ']');
+    if (n->aggregate.ttl_ms >= 0)
+        number(out, "ttl_ms", n->aggregate.ttl_ms);
     if (n->aggregate.table >= 0)
         text(out, "table", p->tables[n->aggregate.table].name);
 }

@@ -8,9 +8,11 @@
 
 static void lint_growth(struct plan *p, const struct plan_node *n)
 {
-    if (n->kind == NODE_AGGREGATE && n->aggregate.window.kind == WINDOW_NONE)
+    if (n->kind == NODE_AGGREGATE && n->aggregate.window.kind == WINDOW_NONE &&
+        n->aggregate.ttl_ms < 0)
         plan_warn(p, n->line,
-                  "in aggregate: without a window its state grows with the number of keys");
+                  "in aggregate: without a window its state grows with the number of keys; a ttl "
+                  "forgets those that have gone quiet: :aggregate({...}, {ttl = \"30d\"})");
 }
 
 // --- what is not used ---

@@ -30,6 +30,7 @@ struct state_spec {
     int n_columns;
     int n_prefix; // > 0: scan_key asks by the first so many parts of the key
     bool by_key;  // and nobody asks by window: first, scan and clear are not used
+    int64_t ttl_ms; // > 0: rows that were not touched for so long may be swept. No windows then
 };
 
 struct state_key {
@@ -45,6 +46,8 @@ struct state_row {
     struct bytes blob;
 };
 
+// With a ttl, the event time at which a row was touched last is a column of its own: a put gives it
+// as the last of `columns` (fused or not), and what get finds ends with it, 8 bytes big-endian.
 struct states_ops {
     int (*open)(struct states *s, const struct state_spec *spec, struct state **out, struct err *e);
     // 1 and the blob (in the arena), or 0 when there is no row with state.
@@ -80,6 +83,12 @@ struct states_ops {
     int (*scan_key)(struct state *st, const struct value *prefix, int64_t from, int64_t to,
                     int (*each)(void *arg, const struct state_key *k, struct bytes blob), void *arg,
                     struct err *e);
+    // With a ttl. The smallest watermark at which there may be something to sweep; INT64_MAX for
+    // nothing. Cheap, asked often.
+    int (*sweep_due)(struct state *st, int64_t *w, struct err *e);
+    // Deletes some of the rows with touched + ttl < w, and looks at some others again: at most
+    // `max` of each.
+    int (*sweep)(struct state *st, int64_t w, int max, struct err *e);
 };
 
 struct states {

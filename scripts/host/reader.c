@@ -225,6 +225,7 @@ static void read_aggregate(struct reading *r, int t, struct plan_node *node)
     int n;
 
     read_window(r, t, node);
+    node->aggregate.ttl_ms = get_int(r, t, "ttl", -1);
     n = open_list(r, t, "aggs");
     node->aggregate.aggs = zeroed(r, n, sizeof(*node->aggregate.aggs));
     node->aggregate.n = n;

@@ -259,9 +259,10 @@ function S.window(h, opts)
 end
 
 local function make_aggregate(d, line, from, spec, aggs, opts)
-  options(line, "aggregate", opts, { ttl = "later" })
+  options(line, "aggregate", opts, { ttl = "any" })
   if type(aggs) ~= "table" then fail(line, ":aggregate wants {name = count(), ...}") end
   local n = { window = spec, aggs = {} }
+  if opts and opts.ttl ~= nil then n.ttl = duration(line, "aggregate", opts.ttl) end
   for name, a in pairs(aggs) do
     local x = type(a) == "table" and data[a]
     if type(name) ~= "string" or not x or not x.aggregate then

@@ -100,7 +100,8 @@ class Check(unittest.TestCase):
             f.write('job "c" {}\nfrom "a" :by "k" :aggregate { n = count() } :into "counts"\n')
             f.flush()
             warning = f"{f.name}:2: in aggregate: without a window its state grows with the " \
-                      "number of keys"
+                      "number of keys; a ttl forgets those that have gone quiet: " \
+                      ":aggregate({...}, {ttl = \"30d\"})"
             out = leat("check", f.name).out
             self.assertIn(f"warning: {warning}\n", out)
             self.assertIn("ok, 1 warning\n", out)

@@ -593,6 +593,37 @@ static void test_process(void **state)
     }
 }
 
+// A state that was there before there was a ttl is not forgotten for that: it counts from its next
+// use on.
+static void test_a_ttl_that_comes_later(void **state)
+{
+    const struct sample x[] = {{.key = 0, .t = START},
+                               {.key = 1, .t = START + 10000},
+                               {.key = 1, .t = START + 20000},
+                               {.key = 0, .t = START + 20500, .hot = true},
+                               {.key = 1, .t = START + 60000}};
+    struct buf out = BUF_EMPTY;
+    struct fixture f;
+
+    (void)state;
+    given_job(&f, process_plan(-1));
+    for (size_t i = 0; i < ARRAY_LEN(x); i++) {
+        for (int part = 1; part < PARTS; part++)
+            sent(&f, &(struct sample){.key = 5, .t = x[i].t, .part = part});
+        sent(&f, &x[i]);
+        run_through(&f);
+        for (int n = 0; n < f.plan->n_nodes && i == 1; n++)
+            if (f.plan->nodes[n].kind == NODE_PROCESS)
+                f.plan->nodes[n].process.ttl_ms = 1000;
+        assert_int_equal(driver_restart(f.driver, &f.e), 0);
+    }
+    take(&f, &out);
+    if (strstr(buf_cstr(&out), "k0 soon 1767225624500 2") == NULL)
+        fail_msg("%s", buf_cstr(&out));
+    buf_deinit(&out);
+    done(&f);
+}
+
 // The steps that one batch takes when a step may hold so much.
 static int64_t steps_of_a_batch(size_t step_bytes)
 {
@@ -637,6 +668,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins),
         cmocka_unit_test(test_process),
+        cmocka_unit_test(test_a_ttl_that_comes_later),
         cmocka_unit_test(test_memory_ends_a_step),
     };
 

@@ -54,8 +54,10 @@ static void growing_state(void **state)
 {
     static const struct lint list[] = {
         {JOB "from 'a' :by 'k' :aggregate { n = count() } :into 'c'",
-         "j:2: in aggregate: without a window its state grows with the number of keys\n"},
+         "j:2: in aggregate: without a window its state grows with the number of keys; a ttl "
+         "forgets those that have gone quiet: :aggregate({...}, {ttl = \"30d\"})\n"},
         {JOB "from 'a' :by 'k' :window { size = '1m' } :aggregate { n = count() } :into 'c'", ""},
+        {JOB "from 'a' :by 'k' :aggregate({ n = count() }, { ttl = '1d' }) :into 'c'", ""},
     };
 
     (void)state;

@@ -34,7 +34,7 @@ struct trial {
     const char *path; // of the job file; NULL: in memory
     int faults;       // that fired
     int n_published; // topics in `topics`
-    const char *topics[12];
+    const char *topics[14];
     struct err e;
 };
 
@@ -87,6 +87,22 @@ static void more_aggregates(struct plan *p, int agg)
     p->nodes[agg].aggregate.n = 6;
 }
 
+// Groups that are forgotten, and what is told of them.
+static void forgetful(struct trial *t, struct random *r, int agg)
+{
+    static const int64_t ttls[] = {300, 2000, 9000};
+    int n = plan_add_node(t->plan, NODE_CHANGES, t->plan->n_nodes + 1);
+    struct plan_node *changes = &t->plan->nodes[n];
+
+    t->plan->nodes[agg].aggregate.ttl_ms = ttls[random_below(r, 3)];
+    changes->inputs = arena_zalloc(&t->plan->arena, sizeof *changes->inputs);
+    changes->inputs[0] = (struct plan_input){.node = agg, .port = OUT_CHANGES};
+    changes->n_inputs = 1;
+    if (random_below(r, 2) == 0)
+        n = plan_build_map(t->plan, n, user, t);
+    (void)to(t, n, OUT_MAIN, "per_changed");
+}
+
 static int windowed(struct trial *t, struct random *r, int from)
 {
     static const int64_t sizes[] = {1000, 5000, 20000};
@@ -108,6 +124,8 @@ static int windowed(struct trial *t, struct random *r, int from)
         w->grace_ms = (int64_t)random_below(r, 4000);
     if (random_below(r, 2) == 0)
         more_aggregates(t->plan, agg);
+    if (kind == WINDOW_NONE && random_below(r, 3) > 0)
+        forgetful(t, r, agg);
     return agg;
 }
 

@@ -107,6 +107,20 @@ static void rows_of_windows_outlive_them(void **state)
     refused(fx, CUSTOMERS, "1d after at", "but they are an aggregate's");
 }
 
+static void what_is_forgotten_cannot_be_referenced(void **state)
+{
+    // Rows that an aggregate forgets go without a word: no other row may depend on them.
+    struct fixture *fx = *state;
+
+    fx->tables[MINUTES].body = "assetId text primary key, n integer";
+    fx->tables[ITEMS].body = "id integer primary key, a text references minutes on delete cascade";
+    ok(fx, try_open(fx));
+    fx->nodes[1].aggregate.ttl_ms = 5;
+    assert_int_equal(try_open(fx), LEAT_ELOAD);
+    assert_non_null(strstr(fx->e.text, "jobs/shop.lua:20: table items: it references minutes, "
+                                       "whose rows are forgotten"));
+}
+
 // --- due rows ------------------------------------------------------------------------------------
 
 static int64_t due(struct fixture *fx, int64_t w)
@@ -304,6 +318,7 @@ const struct CMUnitTest retention_tests[] = {
     T(rows_of_windows_outlive_them),      T(the_first_moment_is_known),
     T(what_is_taken_back_is_due_again),   T(rows_go_in_slices),
     T(composite_keys_go_too),             T(a_row_that_cannot_go_stops_the_job),
+    T(what_is_forgotten_cannot_be_referenced),
     T(finding_reads_no_table),            T(a_ttl_comes_and_goes_in_place),
 };
 const size_t n_retention_tests = sizeof retention_tests / sizeof retention_tests[0];

@@ -3,6 +3,8 @@
 // Operator state as rows, in tables of its own and fused with the table of an aggregate.
 #include <string.h>
 
+#include "projections/state_rows.h"
+#include "runtime/base/endian.h"
 #include "tests/unit/projections/fixture.h"
 
 struct seen {
@@ -218,7 +220,143 @@ static void rows_together_are_rows_one_by_one(void **state)
     assert_int_equal(ask(fx, "SELECT count(*) FROM minutes WHERE n = 5"), N + 1);
 }
 
-const struct CMUnitTest state_tests[] = {T(keys_keep_their_types), T(windows_are_scanned_in_order),
+// --- rows that are forgotten ---
+
+static struct state *open_forgetful(struct fixture *fx, int table, int64_t ttl)
+{
+    static const char *const names[] = {"id"}, *const columns[] = {"n"};
+    struct state_spec spec = {.id = "forgetful",
+                              .table = table,
+                              .key_names = names,
+                              .n_key = 1,
+                              .columns = columns,
+                              .n_columns = table >= 0,
+                              .ttl_ms = ttl};
+
+    return open_state(fx, &spec);
+}
+
+static void touch(struct fixture *fx, struct state *st, int64_t key, int64_t touched)
+{
+    struct value columns[2] = {value_int(key * 10), value_int(touched)};
+
+    put(fx, st, 0, value_int(key), st->fused != NULL ? columns : columns + 1, BYTES_LIT("blob"));
+}
+
+static int64_t touched(struct fixture *fx, struct state *st, int64_t key)
+{
+    struct bytes blob;
+
+    if (get(fx, st, 0, value_int(key), &blob) == 0)
+        return -1;
+    assert_int_equal(blob.n, 4 + 8);
+    assert_memory_equal(blob.p, "blob", 4);
+    return (int64_t)load_be64(blob.p + 4);
+}
+
+static int64_t sweep_due(struct fixture *fx, struct state *st)
+{
+    int64_t w = 0;
+
+    ok(fx, fx->s->states->ops->sweep_due(st, &w, &fx->e));
+    return w;
+}
+
+static void check_sweeping(struct fixture *fx, int table)
+{
+    struct state *st = open_forgetful(fx, table, 100);
+
+    begin(fx);
+    assert_int_equal(sweep_due(fx, st), INT64_MAX);
+    for (int i = 0; i < 9; i++)
+        touch(fx, st, i, 20 - i);
+    assert_int_equal(sweep_due(fx, st), 113); // the first watermark past 12 + 100
+    for (int i = 7; i < 9; i++)
+        touch(fx, st, i, 500);
+    assert_int_equal(touched(fx, st, 8), 500);
+    assert_int_equal(sweep_due(fx, st), 113);
+    ok(fx, fx->s->states->ops->sweep(st, 115, 1, &fx->e)); // only looks at key 8 again
+    assert_int_equal(touched(fx, st, 6), 14);
+    ok(fx, fx->s->states->ops->sweep(st, 115, 1, &fx->e)); // then at key 7, and key 6 goes
+    assert_int_equal(touched(fx, st, 6), -1);
+    assert_int_equal(touched(fx, st, 5), 15);
+    assert_int_equal(touched(fx, st, 8), 500);
+    assert_int_equal(sweep_due(fx, st), 116);
+    ok(fx, commit_to(fx, 1));
+    begin(fx);
+    ok(fx, fx->s->states->ops->sweep(st, 1000, 100, &fx->e));
+    assert_int_equal(sweep_due(fx, st), INT64_MAX);
+    fx->s->ops->abort(fx->s);
+    assert_int_equal(sweep_due(fx, st), 116); // taken back
+}
+
+static void rows_are_swept_when_they_were_not_touched(void **state)
+{
+    // Rows past their last touch + ttl go in slices; those touched since stay, and cost nothing
+    // until they are come to.
+    struct fixture *fx = *state;
+
+    open_memory(fx);
+    check_sweeping(fx, -1);
+    close_file(fx);
+    fx->tables[2].body = "id integer primary key, n integer not null, other text default 'x'";
+    open_memory(fx);
+    check_sweeping(fx, 2);
+    assert_int_equal(ask(fx, "SELECT n FROM items WHERE id = 8"), 80);
+}
+
+static void commit_at(struct fixture *fx, int64_t next, int64_t w)
+{
+    struct store_offset o = {
+        .topic = "events", .topic_id = topic_id(1), .next = next, .watermark = w, .last_time = w};
+    struct store_commit c = {.offsets = &o, .n_offsets = 1, .now = 1767225600000, .records = 1};
+
+    ok(fx, fx->s->ops->commit(fx->s, &c, NULL, &fx->e));
+}
+
+static void a_ttl_of_state_comes_and_goes_in_place(void **state)
+{
+    // A ttl that comes counts from when it came, for rows that were there before; one that changes
+    // holds for all rows; one that goes forgets nothing any more.
+    struct fixture *fx = *state;
+    struct value n = value_int(1);
+    struct state *st;
+
+    fx->tables[2].body = "id integer primary key, n integer not null";
+    open_file(fx);
+    st = open_forgetful(fx, 2, 0);
+    begin(fx);
+    put(fx, st, 0, value_int(1), &n, BYTES_LIT("blob"));
+    commit_at(fx, 1, 700);
+    reopen(fx);
+    st = open_forgetful(fx, 2, 100);
+    assert_int_equal(touched(fx, st, 1), 700);
+    assert_int_equal(sweep_due(fx, st), 801);
+    begin(fx);
+    touch(fx, st, 2, 750);
+    commit_at(fx, 2, 760);
+    reopen(fx);
+    st = open_forgetful(fx, 2, 40);
+    assert_int_equal(sweep_due(fx, st), 741);
+    reopen(fx);
+    st = open_forgetful(fx, 2, 5000);
+    assert_int_equal(sweep_due(fx, st), 5701);
+    reopen(fx);
+    st = open_forgetful(fx, 2, 0);
+    begin(fx);
+    put(fx, st, 0, value_int(1), &n, BYTES_LIT("blob"));
+    commit_at(fx, 3, 900);
+    reopen(fx);
+    st = open_forgetful(fx, 2, 100);
+    assert_int_equal(touched(fx, st, 1), 900);
+    assert_int_equal(touched(fx, st, 2), 900);
+    assert_int_equal(sweep_due(fx, st), 1001);
+}
+
+const struct CMUnitTest state_tests[] = {
+    T(rows_are_swept_when_they_were_not_touched),
+    T(a_ttl_of_state_comes_and_goes_in_place),
+T(keys_keep_their_types), T(windows_are_scanned_in_order),
                                          T(fused_rows_are_the_tables),
                                          T(rows_together_are_rows_one_by_one)};
 const size_t n_state_tests = sizeof state_tests / sizeof state_tests[0];

@@ -124,6 +124,12 @@ static const struct refused refusals[] = {
     {JOB "from 'a' :into 'orders'", "jobs/t.lua:2: unknown table 'orders'"},
     {JOB "local o = table 'orders' [[id text primary key]]\nfrom 'a' :into 'ordres'",
      "jobs/t.lua:3: unknown table 'ordres' (did you mean 'orders'?)"},
+    {JOB "from 'a' :by 'k' :window { size = '1h' } :aggregate({ n = count() }, { ttl = '1d' })"
+         " :into 'o'",
+     "jobs/t.lua:2: in aggregate: ttl is for aggregates without a window; rows of windows go by "
+     "the ttl of their table"},
+    {JOB "from 'a' :by 'k' :aggregate({ n = count() }, { ttl = 'x' }) :into 'o'",
+     "jobs/t.lua:2: in aggregate: 'x' is not a duration; ..."},
     {JOB "local s = from 'a' { on_gap = 'stop' }",
      "jobs/t.lua:2: option 'on_gap' of from is not supported by this version"},
     {JOB "local o = table 'o' [[id text primary key]] { history = 'long' }",
