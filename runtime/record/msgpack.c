@@ -6,8 +6,8 @@
 // packer to our buffer would be.
 //
 // Names of members must be text, and text must be UTF-8, as in JSON. Integers beyond int64, floats
-// that are not finite and extension types stay lazy tokens: they are an error for whoever reads
-// them, not for the record.
+// that are not finite and extension types (but our own, in state) stay lazy tokens: they are an
+// error for whoever reads them, not for the record.
 #include "runtime/record/fieldplan.h"
 
 #include <math.h>
