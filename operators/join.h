@@ -5,7 +5,7 @@
 #ifndef LEAT_OPERATORS_JOIN_H
 #define LEAT_OPERATORS_JOIN_H
 
-#include "operators/join_buffer.h"
+#include "operators/lanes.h"
 #include "operators/operators.h"
 
 struct join {
@@ -13,7 +13,7 @@ struct join {
     int *pk_of; // table: which `on` is the i-th part of the primary key
     int n_pk;
     bool changelog; // a delete travels
-    struct join_buffer buffer; // streams
+    struct lanes buffer; // streams
     struct arena arena;        // of one unmatched record
 };
 

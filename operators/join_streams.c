@@ -14,10 +14,11 @@
 // event time: with its own it would be late for everything that follows. A record that has expired
 // when it arrives is late.
 //
-// Where they wait is join_buffer.c's.
+// Where they wait is lanes.c's; a row's window is the moment of expiry.
 #include "operators/join.h"
 
 #include "operators/groupkey.h"
+#include "operators/keyed.h"
 #include "operators/pack.h"
 #include "runtime/base/heap.h"
 
@@ -31,45 +32,36 @@ static int64_t plus(int64_t a, int64_t b)
 // --- what is packed ---
 
 // The key's parts as they came, where the key in memory may show them differently, then the value.
-static int pack_record(struct join_buffer *b, const struct event *ev, const struct value *parts,
+static int pack_record(struct lanes *b, const struct event *ev, const struct value *parts,
                        bool own_key, struct err *e)
 {
     int rc = 0;
 
     buf_clear(&b->scratch);
-    for (int i = 0; i < b->n_key && rc == 0 && own_key; i++)
+    for (int i = 0; i < b->spec.n_key && rc == 0 && own_key; i++)
         rc = pack_value(&b->scratch, &parts[i], e);
     return rc < 0 ? rc : pack_value(&b->scratch, &ev->view.root, e);
 }
 
-// parts may be NULL. What it gives borrows from the record.
-static int unpack_record(const struct join_buffer *b, const struct join_record *x,
-                         struct value *parts, struct value *v, struct err *e)
+static int unpack_record(const struct lanes *b, const struct lane_record *x, struct value *parts,
+                         struct value *v, struct err *e)
 {
-    struct bytes packed = bytes_of(x->value, x->n);
-    struct value part;
-    int rc = 0;
+    struct bytes rest;
+    int rc = lanes_parts(b, x, parts, &rest);
 
-    for (int i = 0; i < b->n_key && rc == 0; i++) {
-        part = x->key->k.array.items[i];
-        if (x->own_key)
-            rc = unpack_value(&packed, &part);
-        if (parts != NULL)
-            parts[i] = part;
-    }
-    rc = rc < 0 ? rc : unpack_value(&packed, v);
+    rc = rc < 0 ? rc : unpack_value(&rest, v);
     return rc < 0 ? err_set(e, rc, "a waiting record was not written by leat") : 0;
 }
 
 // --- records ---
 
-static int emit_pair(struct join *j, struct event *ev, int side, const struct join_record *other,
+static int emit_pair(struct join *j, struct event *ev, int side, const struct lane_record *other,
                      struct err *e)
 {
     struct arena *a = run_arena(j->op.run);
+    struct value parts[LANES_PARTS_MAX], theirs, v;
     struct event out;
-    struct value theirs, v;
-    int rc = unpack_record(&j->buffer, other, NULL, &theirs, e);
+    int rc = unpack_record(&j->buffer, other, parts, &theirs, e);
 
     if (rc < 0)
         return rc;
@@ -84,32 +76,32 @@ static int emit_pair(struct join *j, struct event *ev, int side, const struct jo
     return operator_emit(&j->op, OUT_MAIN, &out, e);
 }
 
-static void match(struct join *j, struct join_record *x)
+static void match(struct join *j, struct lane_record *x)
 {
-    if (!j->buffer.kept[x->side] || x->flags.matched)
+    if (!j->buffer.spec.kept[x->side] || x->flags.done)
         return;
     run_undo_bytes(j->op.run, &x->flags, sizeof(x->flags));
-    x->flags.matched = true;
-    join_record_list(&j->buffer, x);
+    x->flags.done = true;
+    lanes_list(&j->buffer, x);
 }
 
 // Those of the other side with a time in [from, to], in order; `met` when there is one.
-static int meet(struct join *j, struct join_key *k, struct event *ev, int side, bool *met,
+static int meet(struct join *j, struct lane_key *k, struct event *ev, int side, bool *met,
                 struct err *e)
 {
     const struct plan_join *x = &j->op.node->join;
     int other = side == SIDE_LEFT ? SIDE_RIGHT : SIDE_LEFT;
     int64_t from = side == SIDE_LEFT ? plus(ev->time, x->lo_ms) : plus(ev->time, -x->hi_ms);
     int64_t to = side == SIDE_LEFT ? plus(ev->time, x->hi_ms) : plus(ev->time, -x->lo_ms);
-    struct join_lane *l = &k->lanes[other];
-    int rc = join_lane_cover(&j->buffer, k, other, from, e);
+    struct lane *l = &k->lanes[other];
+    int rc = lanes_cover(&j->buffer, k, other, from, e);
 
-    for (size_t i = join_lane_index(l, from, INT64_MIN); i < l->n && rc == 0; i++) {
-        struct join_record *y = l->list[i];
+    for (size_t i = lane_index(l, from, INT64_MIN); i < l->n && rc == 0; i++) {
+        struct lane_record *y = l->list[i];
 
         if (y->time > to)
             break;
-        if (y->expires < j->op.watermark)
+        if (lanes_dead(&j->buffer, y->window))
             continue;
         *met = true;
         match(j, y);
@@ -119,23 +111,23 @@ static int meet(struct join *j, struct join_key *k, struct event *ev, int side, 
 }
 
 struct added {
-    struct join_buffer *buffer;
-    struct join_record *record;
+    struct lanes *buffer;
+    struct lane_record *record;
 };
 
 static void take_back(void *arg)
 {
     struct added *u = arg;
 
-    join_record_drop(u->buffer, u->record);
+    lanes_drop(u->buffer, u->record);
 }
 
-static int wait_for_others(struct join *j, struct join_key *k, struct event *ev, int side, bool met,
+static int wait_for_others(struct join *j, struct lane_key *k, struct event *ev, int side, bool met,
                            struct err *e)
 {
-    struct join_buffer *b = &j->buffer;
+    struct lanes *b = &j->buffer;
     struct added *u = arena_alloc(run_arena(j->op.run), sizeof(*u));
-    struct join_new r = {.time = ev->time, .seq = b->next_seq};
+    struct lane_new r = {.time = ev->time, .seq = b->next_seq};
     const struct value *parts;
     int n = event_key_parts(ev, &parts), rc;
 
@@ -143,48 +135,48 @@ static int wait_for_others(struct join *j, struct join_key *k, struct event *ev,
     rc = pack_record(b, ev, parts, r.own_key, e);
     if (rc < 0)
         return rc;
-    r.value = buf_bytes(&b->scratch);
+    r.packed = buf_bytes(&b->scratch);
+    r.done = met && b->spec.kept[side];
     b->next_seq++;
-    *u = (struct added){b, join_record_add(b, k, side, &r)};
+    *u = (struct added){b, lanes_add(b, k, side, &r)};
     run_undo_call(j->op.run, take_back, u);
-    u->record->flags.matched = met && b->kept[side];
-    join_record_list(b, u->record);
+    lanes_list(b, u->record);
     return 0;
 }
 
 int join_streams_process(struct join *j, struct event *ev, int side, struct err *e)
 {
-    struct join_buffer *b = &j->buffer;
+    struct lanes *b = &j->buffer;
     const struct value *parts;
-    struct join_key *k;
+    struct lane_key *k;
     bool met = false;
-    int n = event_key_parts(ev, &parts), rc = join_buffer_know(b, e);
+    int n = event_key_parts(ev, &parts), rc = lanes_know(b, e);
 
     if (rc < 0)
         return rc;
     if (n == 0)
         return err_set(e, LEAT_EKEY, "the record has no key: put :by before the join");
-    if (n != b->n_key)
-        return err_set(e, LEAT_EKEY, "the key has %d parts, not %d", n, b->n_key);
-    if (join_expiry(b, side, ev->time) < j->op.watermark) {
+    if (n != b->spec.n_key)
+        return err_set(e, LEAT_EKEY, "the key has %d parts, not %d", n, b->spec.n_key);
+    if (lanes_dead(b, lanes_window(b, side, ev->time))) {
         run_late(j->op.run, &j->op, ev, j->op.watermark);
         return 0;
     }
-    rc = join_key_find(b, parts, &k, e);
+    rc = lanes_find(b, parts, &k, e);
     if (rc < 0)
         return rc;
-    join_key_trim(b, k);
+    lanes_trim(b, k);
     rc = meet(j, k, ev, side, &met, e);
     return rc < 0 ? rc : wait_for_others(j, k, ev, side, met, e);
 }
 
 // --- expiry ---
 
-static int emit_alone(struct join *j, const struct join_record *x, struct err *e)
+static int emit_alone(struct join *j, const struct lane_record *x, struct err *e)
 {
     struct arena *a = &j->arena;
     struct event ev = {.topic = bytes_str(j->op.node->id), .partition = -1, .offset = -1};
-    struct value_array array = {.n = (size_t)j->buffer.n_key};
+    struct value_array array = {.n = (size_t)j->buffer.spec.n_key};
     struct value key = {.type = VALUE_ARRAY, .array = &array}, v;
     int rc;
 
@@ -195,7 +187,7 @@ static int emit_alone(struct join *j, const struct join_record *x, struct err *e
         rc = join_values(j, &VALUE_OF_MISSING, &v, a, &v, e);
     if (rc < 0)
         return rc;
-    ev.time = ev.timestamp = x->expires;
+    ev.time = ev.timestamp = x->window;
     ev.key = value_copy(array.n == 1 ? &array.items[0] : &key, a);
     view_of(&ev.view, NULL, v, a);
     return operator_emit(&j->op, OUT_MAIN, &ev, e);
@@ -203,11 +195,11 @@ static int emit_alone(struct join *j, const struct join_record *x, struct err *e
 
 int join_streams_watermark(struct join *j, int64_t w, struct err *e)
 {
-    struct join_record *x;
+    struct lane_record *x;
     int rc;
 
-    while ((rc = join_buffer_next(&j->buffer, w, &x, e)) == 1) {
-        rc = x->flags.matched ? 0 : emit_alone(j, x, e);
+    while ((rc = lanes_next(&j->buffer, w, &x, e)) == 1) {
+        rc = x->flags.done ? 0 : emit_alone(j, x, e);
         if (rc < 0)
             break;
     }
@@ -216,28 +208,28 @@ int join_streams_watermark(struct join *j, int64_t w, struct err *e)
 
 int64_t join_streams_due(struct join *j)
 {
-    int64_t first;
+    int64_t at;
 
-    if (join_buffer_first(&j->buffer, &first, NULL) != 0) // said again where it is called
+    if (lanes_due(&j->buffer, &at, NULL) != 0) // said again where it is called
         return INT64_MIN;
-    return plus(first, 1);
+    return at;
 }
 
 // --- the rest ---
 
 int join_streams_flush(struct join *j, struct err *e)
 {
-    return join_buffer_flush(&j->buffer, e);
+    return lanes_flush(&j->buffer, e);
 }
 
 void join_streams_committed(struct join *j)
 {
-    join_buffer_committed(&j->buffer);
+    lanes_committed(&j->buffer);
 }
 
 void join_streams_aborted(struct join *j)
 {
-    join_buffer_aborted(&j->buffer);
+    lanes_aborted(&j->buffer);
 }
 
 size_t join_streams_held(struct join *j)
@@ -247,21 +239,31 @@ size_t join_streams_held(struct join *j)
 
 void join_streams_shrink(struct join *j, size_t bytes)
 {
-    join_buffer_shrink(&j->buffer, bytes);
+    lanes_shrink(&j->buffer, bytes);
 }
 
 int join_streams_open(struct join *j, struct err *e)
 {
+    static const char *const own_key[] = {"key"};
     const struct plan_node *n = j->op.node;
+    const struct plan_join *x = &n->join;
+    struct lanes_spec spec = {
+        .key_names = n->n_key_names > 0 ? n->key_names : own_key,
+        .n_key = n->n_key_names > 0 ? n->n_key_names : 1,
+        .encode = keyed_encode,
+        .kept = {x->kind != JOIN_INNER, x->kind == JOIN_OUTER},
+        .ahead = {plus(x->hi_ms > 0 ? x->hi_ms : 0, x->grace_ms),
+                  plus(x->lo_ms < 0 ? -x->lo_ms : 0, x->grace_ms)},
+    };
 
     arena_init(&j->arena);
-    if (n->join.lo_ms > n->join.hi_ms)
+    if (x->lo_ms > x->hi_ms)
         return err_set(e, LEAT_EINVAL, "within = {from, to}: from is after to");
-    return join_buffer_open(&j->buffer, &j->op, e);
+    return lanes_open(&j->buffer, &j->op, &spec, e);
 }
 
 void join_streams_close(struct join *j)
 {
-    join_buffer_close(&j->buffer);
+    lanes_close(&j->buffer);
     arena_deinit(&j->arena);
 }

@@ -52,7 +52,7 @@ static int open_state(struct results *r, struct err *e)
 {
     const struct plan_node *node = r->op->node;
     struct states *states = run_states(r->op->run);
-    bool last = node->aggregate.window.kind == WINDOW_LAST; // a row for each reading
+    bool last = node->aggregate.window.kind == WINDOW_LAST; // has its rows elsewhere
     bool session = node->aggregate.window.kind == WINDOW_SESSION;
     const char **keys = heap_zalloc((size_t)(r->n_key + 1) * sizeof(*keys));
     const char **columns = heap_zalloc((size_t)(r->f.n + 1) * sizeof(*columns));
@@ -61,9 +61,9 @@ static int open_state(struct results *r, struct err *e)
                               .table = node->aggregate.table,
                               .windowed = node->aggregate.window.kind != WINDOW_NONE,
                               .key_names = keys,
-                              .n_key = r->n_key + last,
+                              .n_key = r->n_key,
                               .columns = columns,
-                              .n_columns = last ? 0 : r->f.n,
+                              .n_columns = r->f.n,
                               .n_prefix = session ? r->n_key : 0,
                               .by_key = session,
                               .ttl_ms = node->aggregate.ttl_ms > 0 ? node->aggregate.ttl_ms : 0};
@@ -72,10 +72,9 @@ static int open_state(struct results *r, struct err *e)
     arena_init(&names);
     for (int i = 0; i < r->n_key; i++)
         keys[i] = key_name(node, i);
-    keys[r->n_key] = "arrival";
     for (int i = 0; i < r->f.n; i++)
         columns[i] = (const char *)arena_copy(&names, node->aggregate.aggs[i].name).p;
-    rc = states->ops->open(states, &spec, &r->state, e);
+    rc = last ? 0 : states->ops->open(states, &spec, &r->state, e);
     arena_deinit(&names);
     heap_free(keys);
     heap_free(columns);

@@ -280,7 +280,8 @@ static int state_purge(struct state *st, int64_t before, int most, struct err *e
            (n < (size_t)most || st->now.rows[n].window == st->now.rows[n - 1].window))
         n++;
     st->now.n -= n;
-    memmove(st->now.rows, st->now.rows + n, st->now.n * sizeof(*st->now.rows));
+    if (n > 0)
+        memmove(st->now.rows, st->now.rows + n, st->now.n * sizeof(*st->now.rows));
     return st->now.n > 0 && st->now.rows[0].window < before;
 }
 
