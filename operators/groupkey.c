@@ -125,6 +125,15 @@ int group_key_encode(struct buf *out, const struct value *parts, int n, struct e
     return 0;
 }
 
+void group_key_plain(const struct value *parts, int n, struct value *out)
+{
+    for (int i = 0; i < n; i++) {
+        bool whole = parts[i].type == VALUE_FLOAT && float_is_int(parts[i].f);
+
+        out[i] = whole ? value_int((int64_t)parts[i].f) : parts[i];
+    }
+}
+
 bool group_key_is_exact(const struct value *parts, int n)
 {
     for (int i = 0; i < n; i++) {

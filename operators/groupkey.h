@@ -22,6 +22,9 @@ int group_key_encode(struct buf *out, const struct value *parts, int n, struct e
 // Whether decoding gives the very same values.
 bool group_key_is_exact(const struct value *parts, int n);
 
+// The parts as they are shown when equal keys have to look alike: whole numbers are integers.
+void group_key_plain(const struct value *parts, int n, struct value *out);
+
 // n parts of a key that group_key_encode made. Texts borrow from the key, or from the arena where
 // they hold a 00.
 void group_key_decode(struct bytes key, struct value *parts, int n, struct arena *a);

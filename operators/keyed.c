@@ -278,11 +278,15 @@ int keyed_set(struct keyed *k, struct keyed_entry *x, const struct keyed_body *b
 
 // --- reading ---
 
+// Its parts in one form, whichever record brings it in: timers see them.
 static struct keyed_entry *entry_new(const struct keyed *k, struct bytes key,
-                                     const struct value *parts)
+                                     const struct value *parts, struct arena *a)
 {
-    struct keyed_entry *x = keyblock_new(sizeof(*x), key, parts, k->n_key);
+    struct value *plain = arena_alloc(a, (size_t)k->n_key * sizeof(*plain));
+    struct keyed_entry *x;
 
+    group_key_plain(parts, k->n_key, plain);
+    x = keyblock_new(sizeof(*x), key, plain, k->n_key);
     x->next = KEYED_NEVER;
     x->rows = (struct keyed_rows){.timer_at = KEYED_NEVER, .ttl_at = KEYED_NEVER};
     return x;
@@ -337,7 +341,7 @@ static int find(struct keyed *k, const struct value *parts, struct keyed_entry *
         return 0;
     }
     arena_reset(&k->arena);
-    x = entry_new(k, buf_bytes(&k->scratch), parts);
+    x = entry_new(k, buf_bytes(&k->scratch), parts, &k->arena);
     rc = entry_read(k, x, e);
     if (rc < 0) {
         heap_move(k, x, KEYED_NEVER);

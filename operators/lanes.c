@@ -165,7 +165,8 @@ static void key_free(struct lanes *b, struct lane_key *k)
     heap_free(k);
 }
 
-// Of plain keys the parts are those that rows show.
+// Its parts in one form, whichever record brings it in; records whose key came in another form keep
+// their own.
 static struct lane_key *key_new(struct lanes *b, const struct value *parts)
 {
     struct value plain[LANES_PARTS_MAX];
@@ -173,11 +174,11 @@ static struct lane_key *key_new(struct lanes *b, const struct value *parts)
     struct arena a;
 
     arena_init(&a);
-    if (b->spec.plain) {
+    if (b->spec.plain)
         group_key_decode(buf_bytes(&b->scratch), plain, b->spec.n_key, &a);
-        parts = plain;
-    }
-    k = keyblock_new(sizeof(*k), buf_bytes(&b->scratch), parts, b->spec.n_key);
+    else
+        group_key_plain(parts, b->spec.n_key, plain);
+    k = keyblock_new(sizeof(*k), buf_bytes(&b->scratch), plain, b->spec.n_key);
     arena_deinit(&a);
     for (int side = 0; side < SIDES; side++)
         k->lanes[side].from = b->whole ? INT64_MIN : INT64_MAX;

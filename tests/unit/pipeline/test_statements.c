@@ -19,35 +19,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/engine/driver.h"
 #include "scripts/script.h"
-
-static const char job[] =
-    "job 'all' { version = 1, errors = { dead = 'dead' } }\n"
-    "table 'people' [[id text primary key, name text]]\n"
-    "table 'days' [[device text, window_start time, n integer,\n"
-    "  primary key (device, window_start)]]\n"
-    "table 'visits' [[id integer primary key, who text, window_start time, n integer,\n"
-    "  unique (who, window_start)]]\n"
-    "local s = from 'in' { time = 't', disorder = '1s' }\n"
-    "s:by 'k':aggregate { n = count(), x = sum 'x' }:into 'totals'\n"
-    "s:by 'k':window { size = '10s' }:aggregate { n = count() }:final():to 'closed'\n"
-    "local w = s:by 'k':window { size = '10s', every = '5s' }:aggregate { n = count() }\n"
-    "w:into 'hops'\n"
-    "w:changes { latest = true }:to 'hops'\n"
-    "s:select { device = 'k', x = 'x' }:by 'device':window { size = '20s' }\n"
-    "  :aggregate { n = count() }:into 'days'\n"
-    "s:select { who = 'k', x = 'x' }:by 'who':window { gap = '3s' }\n"
-    "  :aggregate { n = count() }:into 'visits'\n"
-    "s:by 'k':window { gap = '3s' }:aggregate { n = count() }:final():to 'closed'\n"
-    "s:by 'k':window { last = '10s' }:aggregate { n = count() }:to 'last'\n"
-    "s:dedupe { by = 'x', within = '10s' }:to 'once'\n"
-    "s:by 'k':join(from 'right' { time = 't' }:by 'k', { as = 'r', kind = 'outer',\n"
-    "  within = { '-5s', '5s' } }):to 'pairs'\n"
-    "s:by 'k':process { ttl = '30s', state = {},\n"
-    "  on = function(v, ctx) ctx.state.n = v.x ctx:timer('t', ctx.time + 7000) end,\n"
-    "  timer = function(name, ctx) return { fired = ctx.key } end }:to 'fired'\n"
-    "s:by 'k':into('people', { id = 'k', name = 'k' })\n"
-    "s:map(function(v) if v.x == 13 then error 'unlucky' end return v end):to 'mapped'\n"
-    "every '1m':select { at = '$time' }:to 'ticks'\n";
+#include "tests/unit/pipeline/all_job.h"
 
 // --- what was run ---
 
@@ -63,10 +35,14 @@ static void remember(const char *sql)
     texts[n_texts++] = heap_strdup(sql);
 }
 
+static int64_t rows_read;
+
 static int on_statement(unsigned kind, void *ctx, void *statement, void *text)
 {
-    (void)kind, (void)ctx;
-    if (strncmp(text, "--", 2) != 0) // of triggers
+    (void)ctx;
+    if (kind == SQLITE_TRACE_ROW)
+        rows_read++;
+    else if (strncmp(text, "--", 2) != 0) // of triggers
         remember(sqlite3_sql(statement));
     return 0;
 }
@@ -75,7 +51,7 @@ static int on_statement(unsigned kind, void *ctx, void *statement, void *text)
 static int on_open(sqlite3 *db, char **why, const struct sqlite3_api_routines *api)
 {
     (void)why, (void)api;
-    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, on_statement, NULL);
+    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT | SQLITE_TRACE_ROW, on_statement, NULL);
 }
 
 static void forget(void)
@@ -118,7 +94,7 @@ static void ok(struct fixture *f, int rc)
 static void given_job(struct fixture *f)
 {
     struct script_options o = {
-        .file = "job.lua", .text = bytes_str(job), .operators = operator_types()};
+        .file = "job.lua", .text = bytes_str(all_job), .operators = operator_types()};
     struct driver_config c = {.operators = operator_types(),
                               .stores = {.open = store_open, .close = store_close},
                               .start_ms = INT64_C(1767225600000),
@@ -134,7 +110,8 @@ static void sent(struct fixture *f, const char *topic, int64_t t, int k, int x)
     char json[100];
     struct driver_record r = {.timestamp = t};
 
-    snprintf(json, sizeof json, "{\"k\":\"k%d\",\"t\":%lld,\"x\":%d}", k, (long long)t, x);
+    snprintf(json, sizeof json, "{\"k\":\"k%d\",\"m\":%d,\"t\":%lld,\"x\":%d}", k, k,
+             (long long)t, x);
     r.key = r.value = bytes_str(json);
     ok(f, driver_send(f->driver, topic, &r, &f->e));
 }
@@ -238,6 +215,46 @@ static void test_nothing_is_scanned(void **state)
     plan_free(f.plan);
 }
 
+// The rows that a restart and one record read, with the state of so many keys, none of which the
+// watermark has to close.
+static int64_t rows_of_restart(int keys)
+{
+    struct fixture f = {0};
+    int64_t t, n;
+
+    given_job(&f);
+    t = driver_now(f.driver);
+    for (int i = 0; i < keys; i++) {
+        sent(&f, "in", t, i, i == 13 ? 0 : i);
+        sent(&f, "right", t, i, i);
+    }
+    ok(&f, driver_run(f.driver, &f.e));
+    rows_read = 0;
+    ok(&f, driver_restart(f.driver, &f.e));
+    sent(&f, "in", t, keys, keys);
+    ok(&f, driver_run(f.driver, &f.e));
+    n = rows_read;
+    driver_close(f.driver);
+    plan_free(f.plan);
+    return n;
+}
+
+// Starting a job and going on reads as much with the state of a thousand keys as with that of ten.
+static void test_starting_reads_no_state(void **state)
+{
+    int64_t few, many;
+
+    (void)state;
+    assert_int_equal(sqlite3_auto_extension((void (*)(void))on_open), SQLITE_OK);
+    few = rows_of_restart(20);
+    many = rows_of_restart(1000);
+    sqlite3_reset_auto_extension();
+    forget();
+    assert_true(few > 20);
+    if (many > few + 5)
+        fail_msg("%lld rows with 20 keys, %lld with 1000", (long long)few, (long long)many);
+}
+
 // The test sees a scan when there is one.
 static void test_a_scan_is_seen(void **state)
 {
@@ -257,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_scan_is_seen),
         cmocka_unit_test(test_nothing_is_scanned),
+        cmocka_unit_test(test_starting_reads_no_state),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
