@@ -528,7 +528,7 @@ static int aggregate_watermark(struct operator *o, int64_t w, struct err *e)
         return rc; // the flush does it
     while (rc == 0 && aggregate_due(o) <= w)
         rc = aggregate_close_first(g, e);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static bool aggregate_takes(const struct plan_node *n)

@@ -61,7 +61,8 @@ int64_t lives_due(struct aggregate *g);
 int lives_sweep(struct aggregate *g, struct err *e) LEAT_CHECKED;
 void lives_clear(struct aggregate *g); // the step has ended, in whatever way
 
-// close.c: ends the first window: emits its groups in key order and leaves them to the flush.
+// close.c: ends the first window: emits its groups in key order and leaves them to the flush. 1: it
+// has paused.
 int aggregate_close_first(struct aggregate *g, struct err *e) LEAT_CHECKED;
 // Writes and frees what was closed.
 int aggregate_flush_closing(struct aggregate *g, struct err *e) LEAT_CHECKED;

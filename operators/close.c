@@ -6,7 +6,8 @@
 //
 // A window that is not wholly in memory is read from state. When it has more rows than close_rows,
 // this goes in pieces, lowest keys first: read, emit, clear at once, again; so closing a window
-// needs no more memory than keeping it open did.
+// needs no more memory than keeping it open did. Where the step has had enough it pauses: what has
+// gone out is cleared at once, the rest stays open for the next step.
 #include "operators/aggregate.h"
 
 #include "operators/awaited.h"
@@ -105,48 +106,96 @@ static void unlist_all(struct group_window *w)
     w->n_dirty = 0;
 }
 
+// What is left of a window that closes in pieces stays open until the next step.
+static void list_rest(struct aggregate *g, struct group_window *w)
+{
+    const struct keysort_item *items;
+    size_t n = groups_collect(&g->groups, w, false, &items);
+
+    for (size_t i = 0; i < n; i++) {
+        struct group *group = items[i].what;
+
+        if (group->flags & GROUP_DIRTY)
+            group_list(w, group);
+    }
+}
+
+// 1: it has paused between two pieces.
 static int window_complete(struct aggregate *g, struct group_window *w, struct err *e)
 {
     struct piece p = {.g = g, .w = w};
+    bool paused = false;
     int rc;
 
-    while ((rc = piece_read(&p, e)) > 0) {
+    while (!paused && (rc = piece_read(&p, e)) > 0) {
         rc = aggregate_flush_closing(g, e); // rows are written in order
         if (rc == 0)
             rc = piece_close(&p, e);
         if (rc < 0)
             break;
+        paused = operator_pause(&g->op);
     }
     buf_deinit(&p.last);
-    w->complete = rc == 0;
+    w->complete = rc == 0 && !paused;
+    return rc < 0 ? rc : paused;
+}
+
+// Writes and forgets the first n groups, which are closed.
+static int close_some(struct aggregate *g, struct group_window *w, size_t n, struct err *e)
+{
+    const struct keysort_item *items;
+    int rc = aggregate_flush_closing(g, e);
+
+    (void)groups_collect(&g->groups, w, false, &items);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint64_t hash = aggregate_hash(items[i].key);
+
+        rc = aggregate_put(g, w, items[i].what, true, e);
+        if (rc == 0)
+            group_remove(&g->groups, w, items[i].what, hash);
+    }
     return rc;
+}
+
+// 1: it has paused among them.
+static int close_groups(struct aggregate *g, struct group_window *w, struct err *e)
+{
+    const struct keysort_item *items;
+    size_t n = groups_collect(&g->groups, w, false, &items);
+
+    for (size_t i = 0; i < n; i++) {
+        int rc = emit_final(g, w, items[i].what, e);
+
+        if (rc < 0)
+            return rc;
+        if (i + 1 == n || g->op.node->n_outs[OUT_FINAL] == 0 || !operator_pause(&g->op))
+            continue;
+        rc = close_some(g, w, i + 1, e);
+        return rc < 0 ? rc : 1;
+    }
+    return 0;
 }
 
 int aggregate_close_first(struct aggregate *g, struct err *e)
 {
     struct group_window *w = g->groups.windows[0];
-    const struct keysort_item *items;
-    size_t n;
-    int rc = 0;
+    int rc = awaited_read_all(g, w, e);
 
-    rc = awaited_read_all(g, w, e);
     unlist_all(w);
     if (rc == 0 && !w->complete)
         rc = window_complete(g, w, e);
-    if (rc < 0)
+    if (rc == 0)
+        rc = close_groups(g, w, e);
+    if (rc > 0)
+        list_rest(g, w);
+    if (rc != 0)
         return rc;
-    n = groups_collect(&g->groups, w, false, &items);
-    for (size_t i = 0; i < n; i++) {
-        rc = emit_final(g, w, items[i].what, e);
-        if (rc < 0)
-            return rc;
-    }
     if (g->n_closing == g->cap_closing) {
         g->cap_closing = g->cap_closing ? g->cap_closing * 2 : 8;
         g->closing = heap_realloc(g->closing, g->cap_closing * sizeof(struct group_window *));
     }
     g->closing[g->n_closing++] = groups_window_take_first(&g->groups);
-    return 0;
+    return operator_pause(&g->op);
 }
 
 int aggregate_flush_closing(struct aggregate *g, struct err *e)

@@ -199,8 +199,12 @@ int join_streams_watermark(struct join *j, int64_t w, struct err *e)
     int rc;
 
     while ((rc = lanes_next(&j->buffer, w, &x, e)) == 1) {
-        rc = x->flags.done ? 0 : emit_alone(j, x, e);
-        if (rc < 0)
+        if (x->flags.done)
+            continue;
+        rc = emit_alone(j, x, e);
+        x->flags.done = true;
+        lanes_list(&j->buffer, x); // is written only when the rest has to wait
+        if (rc < 0 || operator_pause(&j->op))
             break;
     }
     return rc;

@@ -229,7 +229,7 @@ static int last_watermark(struct operator *o, int64_t w, struct err *e)
 
     while ((rc = lanes_next(&x->lanes, w, &r, e)) == 1) {
         rc = r->flags.done ? 0 : emit_now(x, r, e);
-        if (rc < 0)
+        if (rc < 0 || operator_pause(o))
             break;
     }
     return rc;

@@ -246,8 +246,8 @@ static int process_watermark(struct operator *o, int64_t w, struct err *e)
 
     while ((rc = keyed_next(&p->keyed, w, &x, e)) == 1) {
         rc = fire(p, x, e);
-        if (rc < 0)
-            return rc;
+        if (rc < 0 || operator_pause(o))
+            break;
     }
     return rc;
 }

@@ -289,10 +289,13 @@ static int sessions_watermark(struct operator *o, int64_t w, struct err *e)
         if (rc < 0 || (first > w && (k == NULL || k->at > w)))
             break;
         rc = k == NULL ? 0 : dueindex_is_next(&x->due, k->at, k->k.key, e);
-        if (rc == 1)
+        if (rc == 1) {
             rc = close_of(x, k, e);
-        else if (rc == 0)
+            if (rc == 0 && operator_pause(o))
+                break;
+        } else if (rc == 0) {
             rc = dueindex_take(&x->due, w, take_due, x, e);
+        }
     }
     return rc;
 }

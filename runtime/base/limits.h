@@ -69,7 +69,7 @@
 #define JOB_STEP_BYTES (4 * 1024 * 1024) // inside of one: the step ends early
 #else
 #define JOB_CACHE_BYTES (48 * 1024 * 1024)
-#define JOB_STEP_BYTES (64 * 1024 * 1024)
+#define JOB_STEP_BYTES (96 * 1024 * 1024)
 #endif
 #define STEP_RECORDS_MAX 100000       // one commit takes at most this many records,
 #define STEP_OUTPUT_BYTES_MAX (32 * 1024 * 1024)

@@ -41,6 +41,8 @@ int job_abort(struct job *j, struct err *e)
     rc = run_resume(&j->run, e);
     run_place_watermarks(&j->run);
     if (rc == 0)
+        rc = run_find_watermarks(&j->run, e);
+    if (rc == 0)
         rc = parking_load(&j->parking, e);
     j->ready = rc == 0; // which keys are held must be known before anything runs
     return rc;
@@ -259,7 +261,10 @@ static int settle(struct job *j, struct err *e)
 
 static int write_all(struct job *j, struct err *e)
 {
-    int rc = run_write(&j->run, e);
+    int rc = run_keep_watermarks(&j->run, e);
+
+    if (rc == 0)
+        rc = run_write(&j->run, e);
 
     if (rc == 0)
         rc = suspect_write(&j->suspect, j->store, e);

@@ -89,6 +89,10 @@ enum { INPUT_SELF = -1 };
 int operator_self(struct operator* o, struct event *ev, struct err *e) LEAT_CHECKED;
 // due() <= the watermark where it stands already: watermark() is called once the record is done.
 void operator_overdue(struct operator* o);
+// Only inside watermark(), when one thing that was due has been dealt with: whether the step has
+// had enough. Then watermark() returns 0 although more is due, and is called with the same w again
+// by the next step, before any record; until then the operator's watermark stays where it is.
+bool operator_pause(struct operator* o);
 // Evaluates an expression, constant or function over the event.
 int operator_eval(struct operator* o, const struct plan_expr *x, struct event *ev,
                   struct value *out, struct err *e) LEAT_CHECKED;

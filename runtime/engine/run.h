@@ -78,7 +78,10 @@ struct run {
     bool watches; // changes of rows are records
     bool overdue; // an operator has something due that no watermark will call it for
     bool expires; // rows go by time
-    bool held;    // the watermark waits until rows have gone: this step ends
+    bool held;    // the watermark waits until rows have gone, or for memory: this step ends
+    bool paused;  // an operator waits for memory,
+    bool was_paused; // and did in the step committed last
+    int pauses_asked;
     int expire_left; // rows that this step may still delete
     struct arena expire_arena; // of what is told of them
     struct arena born_arena; // of one event of operator_self
@@ -152,6 +155,10 @@ int run_write(struct run *r, struct err *e) LEAT_CHECKED;
 int run_trim(struct run *r, struct err *e) LEAT_CHECKED;
 // Whether operators hold as much as one step may.
 bool run_is_full(const struct run *r);
+// Where watermarks stand is kept with a step in which an operator has paused,
+int run_keep_watermarks(struct run *r, struct err *e) LEAT_CHECKED;
+// and found again behind run_place_watermarks.
+int run_find_watermarks(struct run *r, struct err *e) LEAT_CHECKED;
 // After a commit: has them give back what is too much between steps.
 void run_shrink(struct run *r);
 void run_committed(struct run *r);

@@ -199,7 +199,7 @@ int run_expire_to(struct run *r, int source, int64_t w, struct err *e)
 void run_begin(struct run *r)
 {
     r->expire_left = EXPIRE_ROWS_MAX;
-    r->held = false;
+    r->held = r->paused = false;
 }
 
 int run_resume(struct run *r, struct err *e)

@@ -106,4 +106,9 @@ void fake_abort(struct run *r);
 
 const char *fake_text(struct run *r);
 
+// fake_rows.c
+int fake_fault(struct run *r, struct err *e);
+void fake_rows_copy(struct fake_rows *to, const struct fake_rows *from);
+extern const struct states_ops fake_states_ops;
+
 #endif
