@@ -196,7 +196,7 @@ class Deciding(Parked):
 
 
 class Guarded(Parked):
-    """Case 123: nothing is changed for a page in somebody's browser, nor for anybody without the
+    """Nothing is changed for a page in somebody's browser, nor for anybody without the
     token of the data folder."""
 
     def post(self, body=b'{"decisions":[{"skip":1,"reason":"x"}]}', path="/jobs/bookings/parked",
@@ -283,7 +283,7 @@ end) :to ("out", { key = "key" })
 
 
 class Poison(unittest.TestCase):
-    """Cases 90 and 92: every 97th record raises. Each is parked once and a dead letter once; the
+    """Every 97th record raises. Each is parked once and a dead letter once; the
     others are in the output once; replayed twice with a kill in between, each is replayed once."""
 
     RECORDS = 2000

@@ -41,7 +41,7 @@ class FullDisk(unittest.TestCase):
         self.disk.__exit__()
 
     def test_topics(self):
-        """Case 130."""
+        """A full disk fails producers, and heals without a restart."""
         ballast = Ballast(self.disk.mount, 44)
         self.server = Server("--topic", "t=1", data=f"{self.disk.mount}/data").start()
         acked, rng = {}, random.Random(5)
@@ -73,7 +73,7 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(c.list_offsets("t", 0)[2], max(acked) + 1)
 
     def test_file_of_a_job(self):
-        """Case 131: the step is undone, the job waits, and goes on by itself."""
+        """The step is undone, the job waits, and goes on by itself."""
         ballast = Ballast(self.disk.mount, 24)
         self.server = Server(SHOP, "--topic", "in=1")
         os.makedirs(self.server.data)

@@ -82,7 +82,7 @@ class Starts(Lifecycle):
             self.assertIn(f"cannot listen for HTTP on 127.0.0.1:{port}", r.err)
 
     def test_job_runs_once(self):
-        """Case 80: the job's lock holds even where the server's does not."""
+        """The job's lock holds even where the server's does not."""
         os.makedirs(self.server.folder + "/other")
         os.symlink(self.server.data + "/jobs", self.server.folder + "/other/jobs")
         with Server(str(SHOP), "--topic", "in=1", data=self.server.folder + "/other") as other:
@@ -191,7 +191,7 @@ class Starts(Lifecycle):
         self.assertEqual(self.rows(), ["10"])
 
     def test_lowered_durability_is_refused(self):
-        """Case 18."""
+        """A job file whose durability was lowered is refused."""
         self.fill()
         self.server.terminate()
         self.edit("pragma journal_mode=delete")
@@ -237,7 +237,7 @@ class Ends(Lifecycle):
         self.assertEqual(self.server.job("shop")["records_in"], 1)
 
     def test_topic_made_again_stops_the_job(self):
-        """Case 62."""
+        """A topic that was made anew stops its job."""
         self.fill()
         self.server.leat("topics", "delete", "in")
         self.server.leat("topics", "create", "in")
@@ -271,11 +271,11 @@ class UnderLoad(unittest.TestCase):
             folder.close()
 
     def test_sigterm(self):
-        """Case 17."""
+        """SIGTERM ends in order; what was acknowledged is there."""
         self.interrupted(lambda s: s.terminate(10), 3)
 
     def test_kill(self):
-        """Case 2."""
+        """After kill -9 everything acknowledged is there, once."""
         self.interrupted(lambda s: s.kill(), 3)
 
 

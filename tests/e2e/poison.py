@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Case 94: records that end the server's process. It is started again and again, as a supervisor
+"""Records that end the server's process. It is started again and again, as a supervisor
 would; after the third time each, they are parked and everything else has been done once."""
 import json
 import sqlite3

@@ -146,7 +146,7 @@ static bool live_with_fault(struct rig *r, int64_t n, enum fs_fault kind)
 
 static void test_power_cut_at_every_operation(void **state)
 {
-    // Cases 1, 4, 6, 7, 16: power lost at any operation loses nothing that was flushed.
+    // Power lost at any operation loses nothing that was flushed.
     bool fired = true;
 
     (void)state;
@@ -163,7 +163,7 @@ static void test_power_cut_at_every_operation(void **state)
 
 static void test_power_cut_in_recovery(void **state)
 {
-    // Case 15: recovery that is itself cut off, three times in a row, ends in the same place.
+    // Recovery that is itself cut off, three times in a row, ends in the same place.
     (void)state;
     for (int64_t n = 20; n < 200; n += 9)
         for (int64_t k = 0; k < CRASHES_IN_RECOVERY; k++) {
@@ -198,7 +198,7 @@ static void each_fault(enum fs_fault kind)
 
 static void test_io_error_at_every_operation(void **state)
 {
-    // Case 8: a failed operation stops the partition or the opening; a restart serves what was
+    // A failed operation stops the partition or the opening; a restart serves what was
     // flushed.
     (void)state;
     each_fault(FS_FAULT_EIO);
@@ -206,7 +206,7 @@ static void test_io_error_at_every_operation(void **state)
 
 static void test_no_space_at_every_operation(void **state)
 {
-    // Case 130: a full disk fails appends, leaves no half batch, and nothing flushed is lost.
+    // A full disk fails appends, leaves no half batch, and nothing flushed is lost.
     (void)state;
     each_fault(FS_FAULT_ENOSPC);
     each_fault(FS_FAULT_SHORT);
@@ -215,7 +215,7 @@ static void test_no_space_at_every_operation(void **state)
 
 static void test_space_comes_back(void **state)
 {
-    // Case 130: when there is space again, the same open partition goes on without a restart.
+    // When there is space again, the same open partition goes on without a restart.
     int64_t ops;
 
     (void)state;

@@ -120,7 +120,7 @@ class Raw(ServerTest):
             pass
 
     def test_pipelined_requests_are_answered_in_order(self):
-        """Case 50: fifty in flight, mixed apis."""
+        """Fifty in flight, mixed apis."""
         self.create("pipe")
         rng, data = random.Random(7), b""
         first = self.correlation + 1
@@ -135,7 +135,7 @@ class Raw(ServerTest):
         self.assertEqual([self.response()[0] for _ in range(50)], list(range(first, first + 50)))
 
     def test_cut_at_every_byte(self):
-        """Case 49: nothing happens until a request is whole; a cut one leaves nothing behind."""
+        """Nothing happens until a request is whole; a cut one leaves nothing behind."""
         self.create("cut")
         request = self.frame(0, 3, self.produce_body("cut", batch([b"x" * 20])))
         for n in range(0, len(request), 3):
@@ -192,7 +192,7 @@ class Raw(ServerTest):
         self.expect_closed()
 
     def test_bad_batches_are_refused(self):
-        """Case 46: the right error, the connection stays, nothing is appended."""
+        """The right error, the connection stays, nothing is appended."""
         self.create("bad")
         good = batch([b"v"])
         hour = 3600 * 1000
@@ -217,7 +217,7 @@ class Raw(ServerTest):
         self.assertEqual(self.produce("bad", good), (0, 0))
 
     def test_idempotence(self):
-        """Cases 31-35, 38."""
+        """Repeats are recognised; gaps, other bounds and older epochs are refused."""
         self.create("once")
         def send(sequence, n=1, producer=7, epoch=0):
             return self.produce("once", batch([b"v"] * n, producer, epoch, sequence, time_ms=1000))
@@ -261,7 +261,7 @@ class Raw(ServerTest):
         self.assertEqual(self.produce("__consumer_offsets", batch([b"v"]))[0], 17)
 
     def test_a_second_server_is_refused(self):
-        """Case 149."""
+        """One data folder has one server."""
         second = Server(data=self.server.data)
         self.assertIn("in use by another", second.refused(10))
         second.close()

@@ -223,7 +223,7 @@ static void a_newer_format_is_refused(void **state)
 
 static void one_server_per_directory(void **state)
 {
-    // Case 149: a second owner of a data directory is refused until the first lets go.
+    // A second owner of a data directory is refused until the first lets go.
     struct fixture *f = *state;
     struct datadir a, b;
     struct err e;

@@ -427,7 +427,7 @@ static void a_fetch_waits_for_min_bytes(void **state)
 
 static void a_full_disk_is_waited_out(void **state)
 {
-    // Case 130: KAFKA_STORAGE_ERROR while there is no space, reads go on, writes work again without
+    // KAFKA_STORAGE_ERROR while there is no space, reads go on, writes work again without
     // a restart.
     struct fixture *f = *state;
     struct fetch_response *r;

@@ -109,7 +109,7 @@ static char *large_json(size_t n)
     return text;
 }
 
-// Case 91: a record as large as a batch may be is parked whole; its letter says where it is.
+// A record as large as a batch may be is parked whole; its letter says where it is.
 static void test_too_large(void **state)
 {
     char *value = large_json(BATCH_BYTES_MAX - 600), *key = large_json(BATCH_BYTES_MAX);
@@ -139,7 +139,7 @@ static void test_too_large(void **state)
     rig_stop(&r);
 }
 
-// Case 112: whatever an error says, its text is UTF-8 and at most 1 KiB.
+// Whatever an error says, its text is UTF-8 and at most 1 KiB.
 static void test_any_text(void **state)
 {
     static const char *const texts[] = {"\xff\xfe", "a\xc3", "\xed\xa0\x80 half a pair",
@@ -172,7 +172,7 @@ static void test_any_text(void **state)
     assert_int_equal(dead_letter_text(long_text, 2998, out, sizeof out), PARKED_MESSAGE_MAX);
 }
 
-// Case 91: a dead topic that takes nothing, or is gone, costs no letter and holds up nobody else.
+// A dead topic that takes nothing, or is gone, costs no letter and holds up nobody else.
 static void test_topic_away(void **state)
 {
     struct rig r;

@@ -261,7 +261,7 @@ static void given_rows(const char *what, int bad, int other)
     inputs = rows;
 }
 
-// Case 94: the third time, the record is parked instead of being run; its key waits, everything
+// The third time, the record is parked instead of being run; its key waits, everything
 // else is there once.
 static void test_poison(void **state)
 {

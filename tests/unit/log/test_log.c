@@ -274,7 +274,7 @@ static const char *active_path(struct rig *r)
 
 static void test_torn_tail_everywhere(void **state)
 {
-    // Case 10: cut anywhere in the last 200 bytes, the tail goes back to the last whole batch and
+    // Cut anywhere in the last 200 bytes, the tail goes back to the last whole batch and
     // is counted.
     struct rig *r = *state;
     struct buf *file;
@@ -311,7 +311,7 @@ static void test_torn_tail_everywhere(void **state)
 
 static void test_zero_tail(void **state)
 {
-    // Case 11: zeros behind the last batch are not a batch; they are cut and the partition goes on.
+    // Zeros behind the last batch are not a batch; they are cut and the partition goes on.
     struct rig *r = *state;
     struct buf longer = BUF_EMPTY;
 
@@ -372,7 +372,7 @@ static void expect_leader_epoch_byte(struct rig *r, size_t at)
 
 static void test_corruption_is_not_cut(void **state)
 {
-    // Case 20: a flipped bit below the durable position makes the partition read-only, named, and
+    // A flipped bit below the durable position makes the partition read-only, named, and
     // cuts nothing.
     struct rig *r = *state;
     struct err why;
@@ -426,7 +426,7 @@ static void test_opening_is_bounded(void **state)
 
 static void test_damage_above_is_cut(void **state)
 {
-    // Case 21: the same damage above the durable position was never acked: it is cut, from its
+    // The same damage above the durable position was never acked: it is cut, from its
     // batch on.
     struct rig *r = *state;
     size_t at = 0;
@@ -449,7 +449,7 @@ static void test_damage_above_is_cut(void **state)
 
 static void test_corruption_serves_the_rest(void **state)
 {
-    // Case 19: around a damaged batch the others are still served.
+    // Around a damaged batch the others are still served.
     struct rig *r = *state;
     struct buf out = BUF_EMPTY;
     int64_t next;
@@ -483,7 +483,7 @@ static void expect_read_only(struct rig *r, const char *what)
 
 static void test_missing_pieces(void **state)
 {
-    // Case 22: a segment that was cut, or is gone, is named; nothing is deleted for it.
+    // A segment that was cut, or is gone, is named; nothing is deleted for it.
     struct rig *r = *state;
     struct buf kept = BUF_EMPTY;
     char path[128], log[128];
@@ -518,7 +518,7 @@ static void test_missing_pieces(void **state)
 
 static void test_derived_files_are_rebuilt(void **state)
 {
-    // Cases 7, 25, 26: indexes and snapshots removed, flipped or emptied cost nothing but time.
+    // Indexes and snapshots removed, flipped or emptied cost nothing but time.
     static const char *const suffixes[] = {".index", ".snapshot", "leader-epoch", "recovery-point"};
     struct rig *r = *state;
     struct append_result result;

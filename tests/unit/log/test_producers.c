@@ -92,7 +92,7 @@ static void five_kept(struct rig *r, int64_t id, int32_t first)
 
 static void test_duplicates(void **state)
 {
-    // Cases 31, 32: the last five batches are recognised, also after a clean restart and after a
+    // The last five batches are recognised, also after a clean restart and after a
     // kill.
     struct rig *r = *state;
 
@@ -112,7 +112,7 @@ static void test_duplicates(void **state)
 
 static void test_gaps_and_boundaries(void **state)
 {
-    // Cases 33, 34: a gap and a repeat with other boundaries are out of order, and nothing is
+    // A gap and a repeat with other boundaries are out of order, and nothing is
     // appended.
     struct rig *r = *state;
 
@@ -136,7 +136,7 @@ static void test_first_sight(void **state)
 
 static void test_epochs(void **state)
 {
-    // Case 38: an older epoch is fenced; a newer one begins at 0 and forgets the batches of the
+    // An older epoch is fenced; a newer one begins at 0 and forgets the batches of the
     // old.
     struct rig *r = *state;
     struct append_result result;
@@ -155,7 +155,7 @@ static void test_epochs(void **state)
 
 static void test_wrap(void **state)
 {
-    // Case 35: after 2^31-1 comes 0, inside a batch too, and duplicates are recognised across it.
+    // After 2^31-1 comes 0, inside a batch too, and duplicates are recognised across it.
     struct rig *r = *state;
 
     expect_appended(r, CLIENT, INT32_MAX - 1, 1);
@@ -187,7 +187,7 @@ static void test_fork(void **state)
 
 static void test_jobs_never_forget(void **state)
 {
-    // Cases 32, 36, 37: for a job's id anything at or below the last sequence is a duplicate, after
+    // For a job's id anything at or below the last sequence is a duplicate, after
     // expiry, after retention of every segment, after restarts.
     struct rig *r = *state;
     struct append_result result;

@@ -217,7 +217,7 @@ static int validate_patched(struct bytes batch, size_t at, const void *patch, si
 
 static void test_refusals(void **state)
 {
-    // Case 46: a batch with a right checksum and wrong fields is refused before it is appended.
+    // A batch with a right checksum and wrong fields is refused before it is appended.
     struct batch_builder b;
     struct bytes out;
 
@@ -243,7 +243,7 @@ static void test_refusals(void **state)
 
 static void test_damage_never_overreads(void **state)
 {
-    // Case 30: whatever the records say inside a valid frame, reading ends in records or an error.
+    // Whatever the records say inside a valid frame, reading ends in records or an error.
     struct random r;
     struct arena a;
     struct batch_record rec;
