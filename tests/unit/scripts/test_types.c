@@ -80,9 +80,11 @@ static void test_schema(void **state)
          AT "by: expression \"buyer.nam\": there is no field 'nam' near column 1 (did you mean "
             "'name'?)"},
         {"local a, b = orders:split 'paid'\na:to 'x'\nb:where 'nope' :to 'x'",
-         "t.lua:14: in where: expression \"nope\": schema order has no field 'nope' near column 1"},
+         "t.lua:14: in where: expression \"nope\": schema order has no field 'nope' near column 1 "
+         "(a text is written 'nope')"},
         {"orders:to('x', { key = 'nope' })",
-         AT "to: expression \"nope\": schema order has no field 'nope' near column 1"},
+         AT "to: expression \"nope\": schema order has no field 'nope' near column 1 "
+         "(a text is written 'nope')"},
         {"free:where 'anything.at.all > 5' :to 'x'", NULL},
         {"plain:where \"contains(text, 'x')\" :to 'x'", NULL},
         {"plain:where 'txt' :to 'x'", AT "where: expression \"txt\": there is no field 'txt' near "
