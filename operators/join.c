@@ -154,9 +154,11 @@ static int table_process(struct join *j, struct event *ev, struct err *e)
     rc = table_row(j, ev, &row, e);
     if (rc < 0)
         return rc;
-    if (value_is_nil(&row) && x->wait_ms >= 0)
+    if (value_is_nil(&row) && x->wait_ms >= 0) {
+        operator_waits(&j->op, x->wait_ms);
         return err_set(e, LEAT_EMISSING, "table %s has no such row yet",
                        run_plan(j->op.run)->tables[x->table].name);
+    }
     if (value_is_nil(&row) && x->kind == JOIN_INNER)
         return 0;
     rc = join_values(j, &ev->view.root, &row, run_arena(j->op.run), &v, e);

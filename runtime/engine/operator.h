@@ -87,6 +87,9 @@ int operator_emit(struct operator* o, enum plan_port port, struct event *ev,
 enum { INPUT_SELF = -1 };
 #define OUT_SELF OUT_PORTS // how such an event enters; not a port that anyone reads
 int operator_self(struct operator* o, struct event *ev, struct err *e) LEAT_CHECKED;
+// Before process fails with LEAT_EMISSING: what is missing is waited for this long, whatever the
+// job's retries are.
+void operator_waits(struct operator* o, int64_t ms);
 // due() <= the watermark where it stands already: watermark() is called once the record is done.
 void operator_overdue(struct operator* o);
 // Only inside watermark(), when one thing that was due has been dealt with: whether the step has

@@ -45,6 +45,20 @@ struct parking_verdict parking_decide(const struct plan_errors *s, int class, bo
     return v;
 }
 
+// A record that waits for a row has its own limit: tried at the times of the job's retries, and a
+// last time at the limit.
+static void wait_for_row(const struct parking *p, const struct parked_row *row, int class,
+                         int64_t now, struct parking_verdict *v)
+{
+    int64_t left = row->parked_at + p->run->wait_ms - now;
+
+    if (class != LEAT_EMISSING || p->run->wait_ms < 0 || v->stop)
+        return;
+    if (left > 0 && (v->state != PARKED_RETRY || v->wait_ms > left))
+        v->wait_ms = left;
+    v->state = left > 0 ? PARKED_RETRY : PARKED_FINAL;
+}
+
 void parking_init(struct parking *p, const struct plan *plan, struct store *s, struct run *r)
 {
     *p = (struct parking){.plan = plan, .store = s, .run = r, .next_at = INT64_MAX, .dirty = true};
@@ -154,6 +168,7 @@ int parking_add(struct parking *p, const struct parking_record *rec, int class, 
 
     ASSERT(!v.stop);
     fill_record(&row, rec, now);
+    wait_for_row(p, &row, class, now, &v);
     blame_row(p, &row, &b, class, message);
     row.state = v.state;
     row.tries = 1;
@@ -207,6 +222,8 @@ int parking_next(struct parking *p, int64_t *at, struct err *e)
 // before.
 static bool was_final(const struct parking *p, const struct parked_row *row)
 {
+    if (p->run->wait_ms >= 0)
+        return row->next_at > row->parked_at + p->run->wait_ms;
     return row->state == PARKED_RETRY &&
            (row->class != LEAT_EMISSING || row->tries > p->plan->errors.n_retry);
 }
@@ -224,6 +241,7 @@ static int failed_again(struct parking *p, struct parked_row *row, int class, in
     v = parking_decide(&p->plan->errors, class, !bytes_is_null(row->key), row->tries);
     if (v.stop)
         return err_set(e, LEAT_ESTOPPED, "%s", why->text);
+    wait_for_row(p, row, class, now, &v);
     blame_row(p, row, &b, class, why->text);
     row->state = v.state;
     row->next_at = v.state == PARKED_RETRY ? now + v.wait_ms : 0;

@@ -315,6 +315,7 @@ int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, st
 
     ASSERT(!r->sp);
     r->guilty = NULL;
+    r->wait_ms = -1;
     r->out_start = m.out;
     if (r->expires)
         r->store->tables->time = ev->time;
@@ -383,6 +384,11 @@ int operator_self(struct operator* o, struct event *ev, struct err *e)
     rc = enter_born(o, OUT_SELF, ev, e);
     r->arena = outer;
     return rc;
+}
+
+void operator_waits(struct operator* o, int64_t ms)
+{
+    o->run->wait_ms = ms;
 }
 
 void operator_overdue(struct operator* o)

@@ -87,6 +87,7 @@ struct run {
     struct arena born_arena; // of one event of operator_self
     struct run_born born;
     struct overrun overrun;
+    int64_t wait_ms; // for what the last record is missing; -1: as the job's errors say
     const struct plan_node *guilty; // where the last error came from
 
     struct outputs out;

@@ -136,6 +136,12 @@ bool operator_pause(struct operator *o)
     return false;
 }
 
+void operator_waits(struct operator *o, int64_t ms)
+{
+    (void)o;
+    (void)ms;
+}
+
 void operator_overdue(struct operator *o)
 {
     (void)o;

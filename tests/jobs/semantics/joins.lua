@@ -153,6 +153,18 @@ test("table: wait parks the record as missing, and it goes on when the row is th
   t:parked {}
 end)
 
+test("table: wait ends at its time, whatever the retries are", function(t)
+  names(t, "waiting", 1, "a")
+  t:advance "4m"
+  t:rows("select state from _leat_parked", { { state = "retry" } })
+  t:advance "61s"
+  t:rows("select state, class, tries from _leat_parked",
+    { { state = "final", class = "missing", tries = 4 } })
+  t:send("customers", { name = "Ann", at = t0 }, { key = "a" })
+  t:advance "1h"
+  t:expect("waiting.out", {})
+end)
+
 test("table: it joins by the record's key unless on says otherwise", function(t)
   t:send("customers", { name = "Ann", at = t0 }, { key = "a" })
   t:send("keyed", { x = 1 }, { key = "a" })
