@@ -385,6 +385,6 @@ void groups_evict(struct groups *gs, size_t bytes)
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < gs->n_windows && groups_bytes(gs) > bytes; i++)
             window_evict(gs, gs->windows[i], bytes);
-    if (gs->n_chunks > 1 && gs->n_chunks * CHUNK_BYTES / 2 > gs->n_groups * group_size(gs))
-        groups_repack(gs);
+    if (gs->n_chunks > 1 && gs->n_chunks * CHUNK_BYTES / 4 > gs->n_groups * group_size(gs))
+        groups_repack(gs); // not when a step's worth has just gone: the next one needs the room
 }

@@ -58,7 +58,8 @@ struct job {
     int64_t retry_at, backoff_ms; // while waiting
     int64_t step_started;         // ns
     int64_t step_records;
-    int64_t write_ms; // that the last step took for its flush and commit
+    int64_t collect_started; // ns
+    int64_t write_ms; // that the last step took for its flush and commit, and this one to begin
     int moved_part; // whose record moved a watermark last; -1
     int64_t moved_offset;
     int64_t records_in, records_out, commits;

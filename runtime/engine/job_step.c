@@ -20,9 +20,9 @@
 #include "runtime/base/limits.h"
 #include "runtime/engine/class.h"
 
-static int64_t elapsed_ms(const struct job *j)
+static int64_t elapsed_ms(const struct job *j, int64_t since)
 {
-    return (clock_mono_ns(j->config.clock) - j->step_started) / 1000000;
+    return (clock_mono_ns(j->config.clock) - since) / 1000000;
 }
 
 int job_abort(struct job *j, struct err *e)
@@ -184,7 +184,7 @@ static bool full(struct job *j)
                           .parked = j->plan->errors.limit};
 
     if (j->step_records % CLOCK_EVERY_RECORDS == 0 && j->step_records > 0)
-        s.elapsed_ms = elapsed_ms(j);
+        s.elapsed_ms = elapsed_ms(j, j->collect_started);
     if (j->step_records % MEMORY_EVERY_RECORDS == 0 && j->step_records > 0)
         s.memory = run_is_full(&j->run);
     return j->run.overrun.met || step_full(&s, &c);
@@ -306,7 +306,8 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     int64_t write_started, commit_started;
     int rc = j->store->ops->begin(j->store, j->now, e); // may copy pages into the file
 
-    j->write_ms += elapsed_ms(j);
+    j->write_ms += elapsed_ms(j, j->step_started);
+    j->collect_started = clock_mono_ns(j->config.clock);
     if (rc != 0)
         return fail(j, STEP_COMMIT, rc, e);
     j->run.now = j->now;
@@ -328,7 +329,7 @@ static int transaction(struct job *j, bool *worked, struct err *e)
     if (rc != 0)
         return fail(j, STEP_COMMIT, rc, e);
     committed(j, clock_mono_ns(j->config.clock) - commit_started);
-    j->write_ms = (clock_mono_ns(j->config.clock) - write_started) / 1000000;
+    j->write_ms = elapsed_ms(j, write_started);
     *worked = true;
     return 0;
 }
