@@ -181,7 +181,8 @@ static int set_common(struct db *db, const struct db_options *o, struct err *e)
                                            : DB_CACHE_BYTES;
 
     (void)sqlite3_extended_result_codes(db->h, 1);
-    (void)sqlite3_busy_timeout(db->h, o->busy_ms ? o->busy_ms : DB_BUSY_MS);
+    db->busy_ms = o->busy_ms ? o->busy_ms : DB_BUSY_MS;
+    (void)sqlite3_busy_timeout(db->h, db->busy_ms);
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     // TRUSTED_SCHEMA stays on: without it this SQLite refuses JSON functions in checks and views.
     // The schema is ours, and what it may call goes through the policy like everything else.
@@ -204,6 +205,7 @@ static int on_wal(void *ctx, sqlite3 *h, const char *name, int pages)
 
     (void)h;
     (void)name;
+    db->commit_pages = pages > db->wal_pages ? pages - db->wal_pages : pages;
     db->wal_pages = pages;
     return SQLITE_OK;
 }

@@ -139,8 +139,8 @@ int db_rollback_to(struct db *db,
 int db_data_version(struct db *db, int64_t *out, struct err *e) LEAT_CHECKED;
 // Bytes of write-ahead log that the last commit left.
 int64_t db_wal_bytes(struct db *db);
-// PASSIVE, and only when the WAL holds at least `from_bytes`; between transactions. A WAL that a
-// long reader keeps from being reset goes on growing: db_wal_bytes tells.
+// Only when the WAL holds at least `from_bytes`; between transactions; waits for nobody. A WAL that
+// a long reader keeps from being reset goes on growing: db_wal_bytes tells.
 int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e) LEAT_CHECKED;
 
 // --- files of others ----------------------------------------------------------------------------

@@ -49,7 +49,9 @@ struct db {
     struct random random;    // behind random() once db_set_now was called
     bool seeded;
     int64_t page_bytes;
+    int busy_ms;
     int64_t wal_pages;
+    int64_t commit_pages; // that the last commit added to the WAL
     sqlite3_stmt *own[DB_OWN_N];
 };
 

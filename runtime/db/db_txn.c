@@ -13,6 +13,12 @@
 #include "runtime/base/limits.h"
 #include "runtime/db/db_internal.h"
 
+#if LEAT_TESTING
+#define WAL_CUT_BYTES (256 * 1024)
+#else
+#define WAL_CUT_BYTES (8 * 1024 * 1024)
+#endif
+
 static const char *own_sql(const struct db *db, enum db_own which)
 {
     switch (which) {
@@ -143,6 +149,21 @@ int64_t db_wal_bytes(struct db *db)
     return db->wal_pages * db->page_bytes;
 }
 
+// Frames are not whole pages of the machine: writing over old ones reads each of them first, unless
+// the machine still has it. After a commit so large that it may not, the WAL is cut off, if no
+// reader is in the way; small commits go on over the old bytes, whose place on the disk is settled.
+static int checkpoint(struct db *db, int *in_wal, int *done)
+{
+    int rc;
+
+    if (db->commit_pages * db->page_bytes < WAL_CUT_BYTES)
+        return sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, in_wal, done);
+    (void)sqlite3_busy_timeout(db->h, 0); // nobody waits for a reader here
+    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, in_wal, done);
+    (void)sqlite3_busy_timeout(db->h, db->busy_ms);
+    return rc;
+}
+
 int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e)
 {
     int in_wal = 0, done = 0, rc;
@@ -150,7 +171,7 @@ int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e)
     ASSERT(db->mode != DB_READER && db->mode != DB_GUEST && !db_in_transaction(db));
     if (db->mode == DB_MEMORY || db_wal_bytes(db) < from_bytes || db->wal_pages == 0)
         return 0;
-    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+    rc = checkpoint(db, &in_wal, &done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return db_error(db, rc, e);
     // All of it is in the database file now: the next commit starts the WAL over, as soon as no
