@@ -110,20 +110,29 @@ class Load:
             raise Violation(f"C19: {left} records were never acknowledged")
 
 
+def ends(address, topic, partitions=PARTITIONS):
+    """The offset behind the last record of each partition."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "check", "log_level": 0})
+    try:
+        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
+                for p in range(partitions)}
+    finally:
+        consumer.close()
+
+
 def messages(address, topic, partitions=PARTITIONS):
     """Every message, as {partition: [message, ...]}."""
     consumer = Consumer({"bootstrap.servers": address, "group.id": "check", "log_level": 0,
                          "enable.auto.commit": False, "auto.offset.reset": "earliest"})
     try:
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
-                for p in range(partitions)}
+        end = ends(address, topic, partitions)
         consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
         got = {p: [] for p in range(partitions)}
         deadline = time.monotonic() + 60
-        while any(len(got[p]) < ends[p] for p in got):
+        while any(len(got[p]) < end[p] for p in got):
             if time.monotonic() > deadline:
                 sizes = [len(v) for v in got.values()]
-                raise Violation(f"C19: {topic} cannot be read to its end: {sizes} of {ends}")
+                raise Violation(f"C19: {topic} cannot be read to its end: {sizes} of {end}")
             for m in consumer.consume(5000, 0.2):
                 if m.error() is not None:
                     continue
