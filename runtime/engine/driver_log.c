@@ -237,29 +237,33 @@ static int publisher_topic(struct publisher *p, const char *topic, struct publis
     return 0;
 }
 
-// 1: the log has this batch already, up to *end. 0: it is the next.
+// 1: the log has this batch already, up to *end. 0: it is the next. A producer's sequences ascend,
+// so the search goes back from the newest batch to the first that starts no later.
 static int find_repeat(const struct driver_partition *p, const struct batch_header *h,
                        struct bytes batch, int64_t *end, struct err *e)
 {
-    int32_t last = -1;
+    int32_t next = -1;
 
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = p->n; i-- > 0;) {
         struct batch_header o;
         int rc = batch_read(p->batches[i].bytes, &o, e);
 
         ASSERT(rc == 0);
         if (o.producer_id != h->producer_id)
             continue;
-        last = o.base_sequence + o.n_records - 1;
-        if (o.base_sequence != h->base_sequence)
+        if (next < 0)
+            next = o.base_sequence + o.n_records;
+        if (o.base_sequence > h->base_sequence)
             continue;
+        if (o.base_sequence < h->base_sequence)
+            break;
         if (o.crc != h->crc || batch_size(&o) != batch.n)
             return err_set(e, LEAT_EFORK, "sequence %d has other content", h->base_sequence);
         *end = p->batches[i].last + 1;
         return 1;
     }
-    if (h->base_sequence != last + 1)
-        return err_set(e, LEAT_ESEQUENCE, "sequence %d after %d", h->base_sequence, last);
+    if (h->base_sequence != (next < 0 ? 0 : next))
+        return err_set(e, LEAT_ESEQUENCE, "sequence %d after %d", h->base_sequence, next - 1);
     return 0;
 }
 
