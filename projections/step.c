@@ -233,6 +233,8 @@ static int write_outside(struct jobfile *jf, const struct store_commit *c, struc
 {
     int rc = failpoint("between_commits");
 
+    if (c->records > 0 && jf->path != NULL)
+        failpoint_value("between_commits", bytes_str(jf->path));
     if (rc == 0)
         rc = db_begin(jf->db, e);
     if (rc == 0)

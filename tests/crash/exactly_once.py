@@ -51,13 +51,13 @@ START_MS = int(time.time()) * 1000 - 2 * 24 * 3600 * 1000  # retention must not 
 WINDOW_MS, TIMER_MS, STEP_MS, JITTER_MS = 10000, 5000, 20, 3000
 LONG_MS = 24 * 3600 * 1000
 
-# Where it dies: a point, and how often the point is passed before at most.
+# Where it dies: a point, and how often the point is passed before at most, or whose job file.
 POINTS = [("before_begin", 30), ("after_lua", 2000), ("before_commit", 30), ("after_commit", 30),
           ("db_before_commit", 30), ("db_after_commit", 30), ("after_publish", 30),
           ("before_mark", 20), ("after_mark", 20), ("after_append", 50),
           ("before_log_fsync", 20)]
 OUTSIDE = "offsets_outside"  # a commit of their own for offsets, and a death between the two
-CONTROL_POINTS = [("between_commits", 12)] * 4
+CONTROL_POINTS = [("between_commits", job) for job in ("copy", "sums", "chain", "growing")]
 
 
 class Input(Load):
@@ -317,8 +317,10 @@ class Run:
         Path(path).write_text(text)
 
     def die_at(self, point, most):
-        """Starts the server and lets it die at the n-th passage of a point."""
-        self.fail(f"{point}=kill@{self.rng.randrange(1, most)}")
+        """Starts the server and lets it die at the n-th passage of a point, or at the first one of
+        a job that has read something."""
+        self.fail(f"{point}=kill#/{most}/" if isinstance(most, str) else
+                  f"{point}=kill@{self.rng.randrange(1, most)}")
         self.server.launch()
         deadline = time.monotonic() + 10
         while self.server.is_running() and time.monotonic() < deadline:
