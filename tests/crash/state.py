@@ -4,8 +4,9 @@
 
     state.py keys    N [--limit MIB]    a row for each of N keys, in order and then at random, by a
                                         server that may use so much memory
-    state.py restart GIB [--within S]   a job file of that size: after kill -9, with a cold cache,
-                                        the first record is committed within so many seconds
+    state.py restart GIB [--within S]   a job file of that size: after kill -9 in the middle of its
+                                        work, with a cold cache, records are committed again within
+                                        so many seconds
 
 `keys` puts the server into a memory cgroup of its own (root, cgroup v1 or v2), where the pages that
 it reads and writes count as well; it must not be killed, and every record must be counted. The
@@ -162,7 +163,7 @@ def run_restart(args):
         write_events(os.path.join(folder, "events"), keys, keys)
         with Server(job, *topics, data=data) as server:
             server.leat("produce", "events", os.path.join(folder, "events"), timeout=3600)
-            server.wait_job("fat", lambda j: j["records_in"] >= keys, args.seconds)
+            server.wait_job("fat", lambda j: j["records_in"] >= keys * 95 // 100, args.seconds)
             server.kill()
         size = os.path.getsize(f"{data}/jobs/fat/1.db") / 2**30
         wal = os.path.getsize(f"{data}/jobs/fat/1.db-wal") >> 20
@@ -171,11 +172,10 @@ def run_restart(args):
         started = time.monotonic()
         with server:
             ready = time.monotonic() - started
-            server.produce("events", {"k": "key-00000007", "t": T0 + 10**9, "v": 1})
-            until("the record is committed", lambda: server.job("fat")["records_in"] >= 1, 120)
+            until("records are committed", lambda: server.job("fat")["records_in"] >= 1, 120)
             took = time.monotonic() - started
         print(f"{size:.2f} GiB and {wal} MiB of write-ahead log, {cache} cache: ready after "
-              f"{ready:.2f} s, the first record committed after {took:.2f} s")
+              f"{ready:.2f} s, the first records committed after {took:.2f} s")
         if took > args.within:
             raise SystemExit(f"that is more than {args.within} s")
     finally:
