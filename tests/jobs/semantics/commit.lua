@@ -40,6 +40,19 @@ end)
 
 test("commit: it is written down with its records, clock and where its inputs stand", function(t)
   t:send("numbers", { id = 1, at = t0 }, { time = t0 + 5000 })
-  t:rows("select records, wall from _leat_commits order by id desc limit 1",
-    { { records = 1, wall = t0 + 5000 } })
+  t:rows("select records, wall, vector, idle from _leat_commits order by id desc limit 1",
+    { { records = 1, wall = t0 + 5000, vector = "numbers:0@1", idle = null } })
+end)
+
+test("commit: which partitions were idle is written down too", function(t)
+  send(t, 1)
+  t:advance "2m"                            -- the clock closes the minute
+  t:rows("select vector, idle from _leat_commits order by id desc limit 1",
+    { { vector = "numbers:0@1", idle = "numbers:0" } })
+end)
+
+test("commit: the offset has the epoch of the record's batch beside it", function(t)
+  t:rows("select next, epoch from _leat_offsets", {})
+  send(t, 1)
+  t:rows("select next, epoch from _leat_offsets", { { next = 1, epoch = 0 } })
 end)

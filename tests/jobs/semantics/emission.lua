@@ -56,6 +56,14 @@ test("changes: one for each change of a row, in order, with the row before", fun
                              { sku = "a", n = 2, was = 1 } })
 end)
 
+test("changes: they do not depend on where commits are", function(t)
+  local want = { { n = 1, was = null }, { n = 2, was = 1 }, { n = 3, was = 2 } }
+  t:batch(function() for _ = 1, 3 do sale(t, "a", 5) end end)
+  t:expect("days.changed", want)
+  for _ = 1, 3 do sale(t, "b", 5) end
+  t:expect("days.changed", want)
+end)
+
 test("changes: latest gives one for each key and commit, by what it is at the end", function(t)
   t:batch(function() sale(t, "a", 5) sale(t, "b", 1) sale(t, "a", 6) end)
   t:expect("days.latest", { { sku = "a", n = 2 }, { sku = "b", n = 1 } })
@@ -83,6 +91,16 @@ end)
 test("every: ticks at the multiples of its interval, by the clock", function(t)
   t:advance "2h"
   t:expect("ticks", { { at = t0 + 3600000 }, { at = t0 + 7200000 } })
+end)
+
+test("every: one tick each, also when the job starts again", function(t)
+  t:advance "1h"
+  t:restart()
+  t:advance "59m"
+  t:expect("ticks", { { at = t0 + 3600000 } })
+  t:restart()
+  t:advance "1m"
+  t:expect("ticks", { { at = t0 + 7200000 } })
 end)
 
 test("every: ticks missed while the job was down are one", function(t)

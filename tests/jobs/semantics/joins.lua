@@ -32,6 +32,9 @@ from "accounts" { changelog = true } :into(accounts)
 accounts:changes() :join(customers, { as = "customer", on = "owner", kind = "left" })
   :select { id = "$key", "balance", name = "customer.name" } :to "accounts.named"
 
+view "named" [[ select a.id, a.balance, c.name from accounts a join customers c on c.id = a.owner ]]
+query "account" { params = { id = "text" }, sql = "select * from named where id = :id" }
+
 local t0 = 1767225600000
 local function send(t, topic, id, at, k)
   t:send(topic, { id = id, k = k or "k", at = t0 + at }, { time = t0 + 3600000 })
@@ -74,6 +77,15 @@ test("interval: both sides survive a restart", function(t)
   t:expect("inner.out", { { l = 1, r = 1 }, { l = 2, r = 1 } })
 end)
 
+test("interval: partitions do not matter, only keys", function(t)
+  t:batch(function()
+    t:send("inner.left", { id = 1, k = "k", at = t0 }, { partition = 2, time = t0 })
+    t:send("inner.right", { id = 2, k = "k", at = t0 }, { partition = 0, time = t0 })
+    t:send("inner.right", { id = 3, k = "k", at = t0 }, { partition = 1, time = t0 })
+  end)
+  t:expect("inner.out", { { l = 1, r = 2 }, { l = 1, r = 3 } })
+end)
+
 test("left: a left record without a match comes out once, when its interval has passed", function(t)
   send(t, "left.left", 1, 0)
   send(t, "left.right", 9, 90000, "other")
@@ -83,6 +95,16 @@ test("left: a left record without a match comes out once, when its interval has 
   t:expect("left.out", { { l = 1, r = null, at = t0 + 30000 } })
   t:advance "2h"
   t:expect("left.out", { { l = 2, r = null }, { l = 3, r = null } })
+end)
+
+test("left: once, also when the job starts again in between", function(t)
+  send(t, "left.left", 1, 0)
+  t:restart()
+  t:advance "2h"
+  t:expect("left.out", { { l = 1, r = null } })
+  t:restart()
+  t:advance "2h"
+  t:expect("left.out", {})
 end)
 
 test("left: a matched one does not, and right ones never", function(t)
@@ -144,6 +166,37 @@ test("table: at equal times its changelog goes first, wherever it stands in the 
   t:expect("orders.inner", { { id = 1, name = "Ann" } })
 end)
 
+test("table: what waits on both sides is taken in the order of event times", function(t)
+  local function customer(name, at)
+    t:send("customers", { name = name, at = t0 + at }, { key = "a", time = t0 + 10000 })
+  end
+  local function order(id, at)
+    t:send("orders", { id = id, who = "a", at = t0 + at }, { time = t0 + 10000 })
+  end
+  t:batch(function()                        -- as when a job starts on topics with a past
+    for id, at in ipairs { 500, 1500, 2000, 3500 } do order(id, at) end
+    customer("Ann", 1000)
+    customer("Anna", 2000)
+    customer("Hanna", 3000)
+  end)
+  t:expect("orders.left", { { id = 1, nothing = true }, { id = 2, name = "Ann" },
+                            { id = 3, name = "Anna" }, { id = 4, name = "Hanna" } })
+end)
+
+test("table: partitions do not matter", function(t)
+  t:send("customers", { name = "Ann", at = t0 }, { key = "a", partition = 2 })
+  t:send("orders", { id = 1, who = "a", at = t0 }, { partition = 0 })
+  t:send("orders", { id = 2, who = "a", at = t0 }, { partition = 1 })
+  t:expect("orders.inner", { { id = 1, name = "Ann" }, { id = 2, name = "Ann" } })
+end)
+
+test("table: a change of its row says nothing of the records that have met it", function(t)
+  names(t, "orders", 1, "a")
+  t:send("customers", { name = "Ann", at = t0 }, { key = "a" })
+  t:expect("orders.left", { { id = 1, nothing = true } })
+  t:expect("orders.inner", {})
+end)
+
 test("table: wait parks the record as missing, and it goes on when the row is there", function(t)
   names(t, "waiting", 1, "a")
   t:parked { { class = "missing" } }
@@ -179,4 +232,15 @@ test("changes with a table: a change of the other table says nothing by itself",
   t:expect("accounts.named", {})
   t:send("accounts", { owner = "c", balance = 6 }, { key = "a" })
   t:expect("accounts.named", { { balance = 6, name = "Anna" } })
+end)
+
+test("two tables: a view is their join, as they are now", function(t)
+  t:send("accounts", { owner = "c", balance = 5 }, { key = "a" })
+  t:query("account", { id = "a" }, {})
+  t:send("customers", { name = "Ann", at = t0 }, { key = "c" })
+  t:query("account", { id = "a" }, { { id = "a", balance = 5, name = "Ann" } })
+  t:send("customers", { name = "Anna", at = t0 }, { key = "c" })
+  t:query("account", { id = "a" }, { { balance = 5, name = "Anna" } })
+  t:send("customers", nil, { key = "c" })
+  t:query("account", { id = "a" }, {})
 end)

@@ -121,6 +121,16 @@ test("windows: closed once, ever, also across restarts", function(t)
   t:expect("minutes.closed", { { start = t0 }, { start = t0 + 60000 } })
 end)
 
+test("windows: what is kept to work on one goes when it closes; its row stays", function(t)
+  local working = "select window_start - " .. t0 .. " s from minutes where _leat_state is not null"
+  send(t, "minutes", 1, 30000)
+  t:rows(working, { { s = 0 } })
+  send(t, "minutes", 2, 60000)
+  t:rows(working, { { s = 60000 } })
+  t:rows("select n, ids from minutes order by window_start",
+    { { n = 1, ids = { 1 } }, { n = 1, ids = { 2 } } })
+end)
+
 test("sessions: records less than a gap apart are one, its end a gap behind the last", function(t)
   send(t, "visits", 1, 0)
   send(t, "visits", 2, 9999)
@@ -203,6 +213,14 @@ test("look-back: with disorder they wait for W, and come out in order of their t
   t:expect("readings.out", { { id = 2, n = 1 } })
   send(t, "readings", 4, 15000)
   t:expect("readings.out", { { id = 1, n = 2 } })
+end)
+
+test("look-back: the order of times holds over all keys", function(t)
+  for id, at in ipairs { 4000, 1000, 3000, 2000 } do
+    send(t, "readings", id, at, "k" .. id)
+  end
+  send(t, "readings", 9, 60000, "other")
+  t:expect("readings.out", { { id = 2 }, { id = 4 }, { id = 3 }, { id = 1 } })
 end)
 
 test("look-back: a reading keeps its own fields", function(t)

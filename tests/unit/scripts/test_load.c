@@ -65,6 +65,11 @@ static const struct refused refusals[] = {
      "jobs/t.lua:2: in window: last and every do not go together"},
     {JOB "from 'a' :by 'k' :window { size = '1m', every = '2m' }",
      "jobs/t.lua:2: in window: every is longer than size, so records would fall between"},
+    {JOB "from 'a' :by 'k' :window { size = '1d', tz = 'Europe/Oslo' }",
+     "jobs/t.lua:2: option 'tz' of window is not supported by this version"},
+    {JOB "from 'a' :by 'k' :window { gap = '1m' } :aggregate { n = count() } :changes() :to 'b'",
+     "jobs/t.lua:2: in changes: the changes of session windows are not supported by this version; "
+     ":final() gives the closed ones"},
     {JOB "from 'a' :by 'k' :aggregate { p = quantile(9, 'x') }",
      "jobs/t.lua:2: quantile wants a number from 0 to 1 first: quantile(0.95, \"field\")"},
     {JOB "from 'a' :by 'k' :aggregate { p = top('x') }",
@@ -243,6 +248,28 @@ static const struct plan_node *find(const struct plan *p, enum node_kind k, int 
     }
     fail_msg("no node of kind %s", node_kind_name(k));
     return NULL;
+}
+
+// What a job does not say: when a commit ends, how often and when a record is tried again, how many
+// may be parked.
+static void test_defaults(void **state)
+{
+    static const int64_t retry_ms[] = {1000, 10000, 60000, 600000};
+    struct plan *p = NULL;
+    struct err e = {0};
+
+    (void)state;
+    assert_int_equal(load(&p, JOB "from 'a' :to 'b'", NULL, &e), 0);
+    assert_int_equal(p->commit.records, 100000);
+    assert_int_equal(p->commit.bytes, 32 << 20);
+    assert_int_equal(p->commit.every_ms, 100);
+    assert_int_equal(p->errors.n_retry, ARRAY_LEN(retry_ms));
+    for (size_t i = 0; i < ARRAY_LEN(retry_ms); i++)
+        assert_int_equal(p->errors.retry_ms[i], retry_ms[i]);
+    assert_int_equal(p->errors.park, PARK_KEY);
+    assert_int_equal(p->errors.limit, 10000);
+    assert_null(p->errors.dead);
+    plan_free(p);
 }
 
 static void expect_job(const struct plan *p)
@@ -452,6 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_plan_contents),
+        cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_same_fingerprints),
         cmocka_unit_test(test_other_fingerprints),
         cmocka_unit_test(test_circular_fingerprints),
