@@ -205,6 +205,8 @@ static int source_fetch(struct source *s, const char *topic, int32_t partition, 
             hi = mid;
     }
     for (size_t i = lo; i < p->n && (i == lo || out->n < bytes_max); i++) {
+        if (p->away && p->batches[i].first >= p->away_from)
+            break;
         buf_append_bytes(out, p->batches[i].bytes);
         *next = p->batches[i].last + 1;
     }

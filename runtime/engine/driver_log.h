@@ -19,6 +19,8 @@ struct driver_partition {
     size_t n, cap;
     int64_t end;
     bool coming; // more is on its way: not idle
+    bool away;   // offsets from away_from on are known, but cannot be read yet
+    int64_t away_from;
 };
 
 struct driver_topic {

@@ -64,13 +64,6 @@ whole :process {
 whole :match "kind" { Known = function(v) return v end } :to "whole.known"
 whole :where "fail ~= nil" :map(function(v, ctx) error "at the very end" end) :to "whole.never"
 
--- Tables that aggregates feed, with columns that refuse some results.
-local groups = from "groups" :by "g"
-groups :aggregate { n = count() }
-  :into(table "few" [[ g text primary key, n integer not null check (n < 3) ]])
-groups :aggregate { total = sum "x", best = max "x" }
-  :into(table "sums" [[ g text primary key, total integer not null, best integer unique ]])
-
 local t0 = 1767225600000
 local function keyed(t, topic, key, value) t:send(topic, value, { key = key }) end
 
@@ -243,20 +236,4 @@ test("dead letters: for the record that failed, not for those that wait behind i
   t:expect("errors.dead", { { what = "error" } })
   t:advance "1d"
   t:expect("errors.dead", {})
-end)
-
-test("aggregates: what their table refuses is the error of one record of the batch", function(t)
-  t:batch(function()
-    for i = 1, 4 do keyed(t, "groups", "a" .. i, { g = "a", x = i }) end    -- two too many
-    keyed(t, "groups", "b1", { g = "b", x = 7 })
-    keyed(t, "groups", "c1", { g = "c" })                                   -- a sum of nothing
-    keyed(t, "groups", "d1", { g = "d", x = 7 })                            -- b's best
-    keyed(t, "groups", "e1", { g = "e", x = 8 })
-  end)
-  t:parked { { key = "a3", class = "constraint" }, { key = "a4", class = "constraint" },
-             { key = "c1", class = "constraint" }, { key = "d1", class = "constraint" } }
-  t:rows("select g, n from few order by g", { { g = "a", n = 2 }, { g = "b", n = 1 },
-                                              { g = "e", n = 1 } })
-  t:rows("select g, total from sums order by g", { { g = "a", total = 3 }, { g = "b", total = 7 },
-                                                   { g = "e", total = 8 } })
 end)

@@ -1,4 +1,6 @@
 -- changes {latest = true}: one for each key and commit; what comes and goes within one is silent.
+-- Not for leat test --chaos: it ends commits elsewhere, and what one commit is silent about two are
+-- not. That is what latest promises, and why it is for topics of which the last value counts.
 job "latest" { version = 1 }
 
 local stock = table "stock" [[ sku text primary key, n integer not null default 0 ]]

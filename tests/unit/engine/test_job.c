@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine/driver_log.h"
 #include "tests/unit/engine/rig.h"
 
 #include <stdio.h>
@@ -314,6 +315,55 @@ static void test_merge(void **state)
     rig_stop(&r);
 }
 
+static void given_two_partitions(struct rig *r)
+{
+    r->plan = plan_build("test");
+    (void)plan_build_to(r->plan, plan_build_source(r->plan, "in", "ts"), OUT_MAIN, "out");
+    rig_start(r, 2);
+    rig_send(r, "in", 0, "k", "{\"ts\":5}");
+    rig_send(r, "in", 0, "k", "{\"ts\":6}");
+    rig_send(r, "in", 1, "k", "{\"ts\":7}");
+}
+
+static struct driver_partition *partition(struct rig *r, int i)
+{
+    return &driver_log_find(driver_topics(r->d), "in")->parts[i];
+}
+
+// No step starts while a partition has records of which none can be read: the one that goes first
+// may be among them.
+static void test_waits_for_every_head(void **state)
+{
+    struct rig r = {0};
+
+    (void)state;
+    given_two_partitions(&r);
+    partition(&r, 0)->away = true;
+    rig_run(&r);
+    rig_expect(&r, "out", "");
+    partition(&r, 0)->away = false;
+    rig_run(&r);
+    rig_expect(&r, "out", "{\"ts\":5} {\"ts\":6} {\"ts\":7}");
+    rig_stop(&r);
+}
+
+// And a step ends behind the last record of a partition that can be read when there are more.
+static void test_ends_where_a_head_is_missing(void **state)
+{
+    struct rig r = {0};
+
+    (void)state;
+    given_two_partitions(&r);
+    partition(&r, 0)->away = true;
+    partition(&r, 0)->away_from = 1;
+    rig_run(&r);
+    rig_expect(&r, "out", "{\"ts\":5}");
+    partition(&r, 0)->away = false;
+    rig_run(&r);
+    rig_expect(&r, "out", "{\"ts\":6} {\"ts\":7}");
+    rig_stop(&r);
+}
+
 // A person may try a parked record again or drop it; those behind it then run, in order.
 static void test_decided(void **state)
 {
@@ -484,6 +534,8 @@ int main(void)
         cmocka_unit_test(test_store_faults),
         cmocka_unit_test_setup_teardown(test_topics, given_user, after),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_waits_for_every_head),
+        cmocka_unit_test(test_ends_where_a_head_is_missing),
         cmocka_unit_test_setup_teardown(test_decided, given_user, after),
         cmocka_unit_test_setup_teardown(test_unreadable_follower, given_user, after),
         cmocka_unit_test_setup_teardown(test_two_heads, given_user, after),
