@@ -314,7 +314,7 @@ int db_open(struct db **out, const char *path, const struct db_options *o, struc
     db->mode = o->mode;
     db->clock = o->clock != NULL ? o->clock : clock_system();
     if (o->mode != DB_READER)
-        rc = db_vfs_new(&db->vfs, e);
+        rc = db_vfs_new(&db->vfs, o->mode == DB_WRITER && !o->throwaway, e);
     if (rc == 0)
         rc = open_handle(db, path, o, e);
     if (rc == 0 && o->image != NULL)

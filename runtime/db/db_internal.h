@@ -28,13 +28,14 @@ struct db_fault {
     bool fired;
 };
 
-// A copy of the system's VFS, so that time and faults belong to one connection. First member:
-// SQLite hands it back to us.
+// A copy of the system's VFS, so that time, faults and the WAL belong to one connection. First
+// member: SQLite hands it back to us.
 struct db_vfs {
     sqlite3_vfs vfs;
     char name[48];
     bool fixed; // time comes from now_ms
     int64_t now_ms;
+    bool holds_wal;
     struct db_fault fault;
 };
 
@@ -61,7 +62,7 @@ struct db_stmt {
     int bind_rc; // the first bind that failed since the last reset
 };
 
-int db_vfs_new(struct db_vfs **out, struct err *e) LEAT_CHECKED;
+int db_vfs_new(struct db_vfs **out, bool holds_wal, struct err *e) LEAT_CHECKED;
 void db_vfs_free(struct db_vfs *v);
 // db_guest.c
 int db_guest_configure(struct db *db, const struct db_options *o, struct err *e) LEAT_CHECKED;

@@ -7,8 +7,14 @@
 // them, with their modifiers and formats. random() draws from a generator seeded by the step. Blobs
 // of randomness have no use in a job and are not offered.
 //
-// Test builds put a second layer around each file, which counts writes and syncs and fails the n-th
-// as a disk would.
+// A layer around each file holds back what a writer appends to its WAL. SQLite writes a page at a
+// time, in two parts that lie across the machine's pages; written in large pieces the same bytes
+// cost a third. Nobody looks at them before the sync of their commit, which writes them first: the
+// commit is told to other connections behind it, and our own reads of them write them too. Without
+// a sync (`throwaway`) nothing is held. Pages that a checkpoint copies are not held either: SQLite
+// may tell readers of them without a sync, when one of them is in the way.
+//
+// In test builds the same layer counts writes and syncs and fails the n-th as a disk would.
 #include <stdio.h>
 #include <string.h>
 
@@ -40,18 +46,36 @@ static int vfs_time_days(sqlite3_vfs *v, double *out)
     return SQLITE_OK;
 }
 
-#if LEAT_TESTING
+// --- files --------------------------------------------------------------------------------------
 
-struct fault_file {
+// The system's layer writes less than 128 K at a time: it masks the length.
+#if LEAT_TESTING
+enum { HELD_MAX = 5 * 1024 };
+#else
+enum { HELD_MAX = 120 * 1024 };
+#endif
+
+struct db_file {
     sqlite3_file base; // must be first
     struct db_vfs *vfs;
     sqlite3_file *real; // behind this struct
+    bool holds;
+    uint8_t *held; // written by SQLite, not by us yet: one piece of the file
+    sqlite3_int64 held_at;
+    int held_n;
 };
+
+static struct db_file *self(sqlite3_file *f)
+{
+    return (struct db_file *)f;
+}
 
 static sqlite3_file *real(sqlite3_file *f)
 {
-    return ((struct fault_file *)f)->real;
+    return self(f)->real;
 }
+
+#if LEAT_TESTING
 
 // A place for a breakpoint.
 static void fault_hit(struct db_fault *f)
@@ -59,9 +83,9 @@ static void fault_hit(struct db_fault *f)
     f->fired = true;
 }
 
-static int fault_pass(sqlite3_file *file, int otherwise)
+static int fault_pass(struct db_file *file, int otherwise)
 {
-    struct db_fault *f = &((struct fault_file *)file)->vfs->fault;
+    struct db_fault *f = &file->vfs->fault;
 
     if (f->left < 0)
         return SQLITE_OK;
@@ -75,38 +99,92 @@ static int fault_pass(sqlite3_file *file, int otherwise)
     return f->code == SQLITE_FULL ? SQLITE_FULL : otherwise;
 }
 
-static int file_close(sqlite3_file *f)
+#else
+
+static int fault_pass(struct db_file *file, int otherwise)
 {
-    return real(f)->pMethods->xClose(real(f));
+    (void)file;
+    (void)otherwise;
+    return SQLITE_OK;
 }
 
-static int file_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
-{
-    return real(f)->pMethods->xRead(real(f), p, n, at);
-}
+#endif
 
-static int file_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+static int write_now(struct db_file *f, const void *p, int n, sqlite3_int64 at)
 {
     int rc = fault_pass(f, SQLITE_IOERR_WRITE);
 
-    return rc != SQLITE_OK ? rc : real(f)->pMethods->xWrite(real(f), p, n, at);
+    return rc != SQLITE_OK ? rc : f->real->pMethods->xWrite(f->real, p, n, at);
+}
+
+// What could not be written stays held until it can be: SQLite rolls back, and writes over it.
+static int write_held(struct db_file *f)
+{
+    int rc;
+
+    if (f->held_n == 0)
+        return SQLITE_OK;
+    rc = write_now(f, f->held, f->held_n, f->held_at);
+    if (rc == SQLITE_OK)
+        f->held_n = 0;
+    return rc;
+}
+
+static int file_close(sqlite3_file *f)
+{
+    heap_free(self(f)->held);
+    return real(f)->pMethods->xClose(real(f));
+}
+
+static int file_read(sqlite3_file *file, void *p, int n, sqlite3_int64 at)
+{
+    struct db_file *f = self(file);
+    int rc = at + n > f->held_at ? write_held(f) : SQLITE_OK;
+
+    return rc != SQLITE_OK ? rc : f->real->pMethods->xRead(f->real, p, n, at);
+}
+
+static int file_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
+{
+    struct db_file *f = self(file);
+    int rc = SQLITE_OK;
+
+    if (!f->holds)
+        return write_now(f, p, n, at);
+    if (at != f->held_at + f->held_n || f->held_n + n > HELD_MAX)
+        rc = write_held(f);
+    if (rc != SQLITE_OK || n > HELD_MAX)
+        return rc != SQLITE_OK ? rc : write_now(f, p, n, at);
+    if (f->held == NULL)
+        f->held = heap_alloc(HELD_MAX);
+    if (f->held_n == 0)
+        f->held_at = at;
+    memcpy(f->held + f->held_n, p, (size_t)n);
+    f->held_n += n;
+    return SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 n)
 {
-    return real(f)->pMethods->xTruncate(real(f), n);
+    int rc = write_held(self(f));
+
+    return rc != SQLITE_OK ? rc : real(f)->pMethods->xTruncate(real(f), n);
 }
 
 static int file_sync(sqlite3_file *f, int flags)
 {
-    int rc = fault_pass(f, SQLITE_IOERR_FSYNC);
+    int rc = write_held(self(f));
 
+    if (rc == SQLITE_OK)
+        rc = fault_pass(self(f), SQLITE_IOERR_FSYNC);
     return rc != SQLITE_OK ? rc : real(f)->pMethods->xSync(real(f), flags);
 }
 
 static int file_size(sqlite3_file *f, sqlite3_int64 *n)
 {
-    return real(f)->pMethods->xFileSize(real(f), n);
+    int rc = write_held(self(f));
+
+    return rc != SQLITE_OK ? rc : real(f)->pMethods->xFileSize(real(f), n);
 }
 
 static int file_lock(sqlite3_file *f, int level)
@@ -182,18 +260,19 @@ static const sqlite3_io_methods file_methods = {
 static int vfs_open(sqlite3_vfs *v, const char *path, sqlite3_file *file, int flags, int *out)
 {
     sqlite3_vfs *base = sqlite3_vfs_find(NULL);
-    struct fault_file *f = (struct fault_file *)file;
+    struct db_file *f = self(file);
     int rc;
 
-    f->vfs = vfs_self(v);
-    f->real = (sqlite3_file *)(f + 1);
-    f->base.pMethods = NULL;
+    *f = (struct db_file){.vfs = vfs_self(v), .real = (sqlite3_file *)(f + 1)};
+    f->holds = f->vfs->holds_wal && (flags & SQLITE_OPEN_WAL) != 0;
     rc = base->xOpen(base, path, f->real, flags, out);
     // With methods set, SQLite closes the file even after a failed open.
     if (f->real->pMethods != NULL)
         f->base.pMethods = &file_methods;
     return rc;
 }
+
+#if LEAT_TESTING
 
 void db_fault_arm(struct db *db, int64_t n, int code, bool forever)
 {
@@ -209,7 +288,7 @@ bool db_fault_fired(struct db *db)
 
 #endif
 
-int db_vfs_new(struct db_vfs **out, struct err *e)
+int db_vfs_new(struct db_vfs **out, bool holds_wal, struct err *e)
 {
     struct db_vfs *v = heap_zalloc(sizeof *v);
 
@@ -219,11 +298,10 @@ int db_vfs_new(struct db_vfs **out, struct err *e)
     v->vfs.pNext = NULL;
     v->vfs.xCurrentTime = vfs_time_days;
     v->vfs.xCurrentTimeInt64 = vfs_time_ms;
+    v->holds_wal = holds_wal;
     v->fault.left = -1;
-#if LEAT_TESTING
-    v->vfs.szOsFile += (int)sizeof(struct fault_file);
+    v->vfs.szOsFile += (int)sizeof(struct db_file);
     v->vfs.xOpen = vfs_open;
-#endif
     *out = v;
     if (sqlite3_vfs_register(&v->vfs, 0) == SQLITE_OK)
         return 0;

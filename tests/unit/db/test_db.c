@@ -291,6 +291,30 @@ static void failing_disk(struct fixture *fx, int code, bool forever)
     assert_true(n > 10);
 }
 
+static void wal_is_written_in_pieces(void **state)
+{
+    // A writer's WAL is written in pieces of several pages, not page by page; what was written but
+    // not committed is read back by the writer and seen by nobody else.
+    struct fixture *fx = *state;
+    struct db *r;
+
+    open_writer(fx);
+    exec(fx, "PRAGMA cache_size=10");
+    exec(fx, "CREATE TABLE t (a)");
+    r = open_reader(fx);
+    db_set_policy(r, NULL);
+    db_fault_arm(fx->db, 300, LEAT_EIO, false); // 250 pages, each in two parts
+    assert_int_equal(db_begin(fx->db, &fx->e), 0);
+    for (int i = 0; i < 250; i++)
+        exec(fx, "INSERT INTO t VALUES (zeroblob(3900))");
+    assert_int_equal(ask(fx->db, "SELECT sum(length(a)) FROM t"), 250 * 3900);
+    assert_int_equal(ask(r, "SELECT count(*) FROM t"), 0);
+    assert_int_equal(db_commit(fx->db, &fx->e), 0);
+    assert_false(db_fault_fired(fx->db));
+    assert_int_equal(ask(r, "SELECT sum(length(a)) FROM t"), 250 * 3900);
+    db_close(r);
+}
+
 static void every_write_may_fail(void **state)
 {
     // Whichever write or sync of a commit fails, the commit is reported as failed, is all or
@@ -677,6 +701,7 @@ int main(void)
         T(errors_are_classed),
         T(busy_and_interrupted),
         T(full_disk_is_no_space),
+        T(wal_is_written_in_pieces),
         T(every_write_may_fail),
         T(conflict_rollback_is_noticed),
         T(or_abort_overrides_the_clause),
