@@ -34,6 +34,7 @@
                    " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")                             \
     X(OUTBOX_IDS, "SELECT id, topic_id, partition, seq FROM _leat_outbox ORDER BY id")             \
     X(OUTBOX_DROP, "DELETE FROM _leat_outbox WHERE id BETWEEN ?1 AND ?2")                          \
+    X(OUTBOX_EMPTY, "DELETE FROM _leat_outbox")                                                    \
     X(RELAY_LIST, "SELECT topic, topic_id, partition, published_seq, next_seq, last_batch"         \
                   " FROM _leat_relay")                                                             \
     X(RELAY_PUT, "INSERT OR ABORT INTO _leat_relay VALUES (?1, ?2, ?3, ?4, ?5, ?6)"                \
@@ -89,6 +90,7 @@ struct jf_mark {
     int32_t partition;
     int64_t published_seq, next_seq, last_batch;             // now
     int64_t was_published_seq, was_next_seq, was_last_batch; // committed
+    int64_t dropped_seq; // up to here the rows are gone
     bool dirty;
     int64_t *ids; // of the rows of sequences from ids_from up to ids_to
     int64_t ids_from, ids_to;
@@ -136,6 +138,7 @@ struct jobfile {
     struct jf_counts counts, committed;
     struct jf_savepoint saves[JF_SAVEPOINTS_MAX];
     int n_saves;
+    bool outbox_undropped; // rows are marked as published and still there
     struct jf_added *added;
     size_t n_added, cap_added;
 

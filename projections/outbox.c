@@ -48,6 +48,7 @@ static struct jf_mark *mark_make(struct jobfile *jf, struct bytes topic, struct 
                           .topic_id = id,
                           .partition = partition,
                           .published_seq = -1,
+                          .dropped_seq = -1,
                           .last_batch = -1,
                           .was_published_seq = -1,
                           .was_last_batch = -1};
@@ -116,7 +117,7 @@ static int load_marks(struct jobfile *jf, struct err *e)
     while ((rc = db_next(s, e)) == 1) {
         struct jf_mark *m =
             mark_make(jf, db_column_text(s, 0), column_uuid(s, 1), (int32_t)db_column_int(s, 2));
-        m->published_seq = m->was_published_seq = db_column_int(s, 3);
+        m->published_seq = m->was_published_seq = m->dropped_seq = db_column_int(s, 3);
         m->next_seq = m->was_next_seq = db_column_int(s, 4);
         m->last_batch = m->was_last_batch = db_column_int(s, 5);
         m->ids_from = m->ids_to = m->published_seq + 1;
@@ -207,24 +208,31 @@ static int drop_run(struct jobfile *jf, int64_t first, int64_t last, struct err 
     return db_run(s, e);
 }
 
-// The rows of what was marked in this transaction, of all partitions, in the order of their ids.
-static int drop_published(struct jobfile *jf, struct err *e)
+// The ids of rows that are published and still there, of all partitions, ascending.
+static int64_t *published_ids(const struct jobfile *jf, size_t *n)
 {
-    size_t n = 0, k = 0, run;
     int64_t *ids;
-    int rc = 0;
+    size_t k = 0;
 
+    *n = 0;
     for (size_t i = 0; i < jf->n_marks; i++)
-        n += (size_t)(jf->mark_list[i]->published_seq - jf->mark_list[i]->was_published_seq);
-    if (n == 0)
-        return 0;
-    ids = heap_alloc(n * sizeof *ids);
+        *n += (size_t)(jf->mark_list[i]->published_seq - jf->mark_list[i]->dropped_seq);
+    ids = heap_alloc(*n * sizeof *ids);
     for (size_t i = 0; i < jf->n_marks; i++) {
         const struct jf_mark *m = jf->mark_list[i];
-        for (int64_t seq = m->was_published_seq + 1; seq <= m->published_seq; seq++)
+        for (int64_t seq = m->dropped_seq + 1; seq <= m->published_seq; seq++)
             ids[k++] = m->ids[seq - m->ids_from];
     }
-    qsort(ids, n, sizeof *ids, compare_ids);
+    qsort(ids, *n, sizeof *ids, compare_ids);
+    return ids;
+}
+
+static int drop_some(struct jobfile *jf, struct err *e)
+{
+    size_t n, run;
+    int64_t *ids = published_ids(jf, &n);
+    int rc = 0;
+
     for (size_t i = 0; i < n && rc == 0; i += run) {
         run = 1;
         while (i + run < n && ids[i + run] == ids[i] + (int64_t)run)
@@ -232,6 +240,28 @@ static int drop_published(struct jobfile *jf, struct err *e)
         rc = drop_run(jf, ids[i], ids[i + run - 1], e);
     }
     heap_free(ids);
+    return rc;
+}
+
+static int drop_all(struct jobfile *jf, struct err *e)
+{
+    struct db_stmt *s;
+    int rc = jf_own(jf, JF_OUTBOX_EMPTY, &s, e);
+
+    return rc < 0 ? rc : db_run(s, e);
+}
+
+// When nothing is left the table is emptied, which gives its pages back without touching them.
+static int drop_published(struct jobfile *jf, struct err *e)
+{
+    int rc = 0;
+
+    if (!jf->outbox_undropped)
+        return 0;
+    rc = jf->counts.waiting == 0 ? drop_all(jf, e) : drop_some(jf, e);
+    for (size_t i = 0; i < jf->n_marks && rc == 0; i++)
+        jf->mark_list[i]->dropped_seq = jf->mark_list[i]->published_seq;
+    jf->outbox_undropped = rc != 0;
     return rc;
 }
 
@@ -261,9 +291,10 @@ void outbox_committed(struct jobfile *jf)
 
 void outbox_aborted(struct jobfile *jf)
 {
+    jf->outbox_undropped = false;
     for (size_t i = 0; i < jf->n_marks; i++) {
         struct jf_mark *m = jf->mark_list[i];
-        m->published_seq = m->was_published_seq;
+        m->published_seq = m->dropped_seq = m->was_published_seq;
         m->next_seq = m->was_next_seq;
         m->last_batch = m->was_last_batch;
         m->dirty = false;
@@ -319,6 +350,8 @@ int outbox_add(struct store *store, struct outbox_row *r, struct err *e)
     struct jf_mark *m;
     int rc = jf_inside(jf, e);
 
+    if (rc == 0 && jf->n_saves == 0)
+        rc = jf_error(jf, drop_published(jf, e), e); // so that the new ones take their place
     if (rc < 0)
         return rc;
     m = mark_find(jf, r->topic_id, r->partition);
@@ -398,6 +431,7 @@ static void publish(struct jobfile *jf, struct jf_mark *m, int64_t seq)
     jf->counts.waiting -= seq - m->published_seq;
     m->published_seq = seq;
     m->dirty = true;
+    jf->outbox_undropped = true;
 }
 
 // A mark of its own when the job is idle. Losing it is harmless: the rows are sent again and

@@ -259,16 +259,16 @@ static int settle(struct job *j, struct err *e)
     return run_settle(&j->run, e);
 }
 
+// Old outbox rows leave before new ones come.
 static int write_all(struct job *j, struct err *e)
 {
     int rc = run_keep_watermarks(&j->run, e);
 
     if (rc == 0)
-        rc = run_write(&j->run, e);
-
+        rc = relay_mark(&j->relay, e);
     if (rc == 0)
-        rc = suspect_write(&j->suspect, j->store, e);
-    return rc != 0 ? rc : relay_mark(&j->relay, e);
+        rc = run_write(&j->run, e);
+    return rc != 0 ? rc : suspect_write(&j->suspect, j->store, e);
 }
 
 static int commit(struct job *j, struct err *e)

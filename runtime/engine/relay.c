@@ -14,8 +14,12 @@
 //   refused (no space, busy)    this destination waits and tries again, the others go on
 //   topic gone                  the same, visibly: a person has to decide
 //   other content (EFORK)       the job stops: two histories share one identity
-//   too many rows behind        a stuck destination keeps at most RELAY_BATCHES_MAX in memory; the
+//   too many rows behind        a stuck destination keeps at most RELAY_BATCHES_MAX unsent; the
 //                               rest is scanned again when there is room
+//
+// A turn sends what the last step left, so that with the next step its rows can leave the store all
+// together, before new ones come: then they are dropped as a whole, and the new ones take the place
+// of the old in the file.
 //
 // Order holds per output partition, by sending one batch behind the other and stopping at the first
 // that is refused.
@@ -27,6 +31,7 @@
 #include "runtime/base/heap.h"
 
 enum { SCAN_ROWS = 4096, SCAN_SKIP = 1, RETRY_FIRST_MS = 100, RETRY_MAX_MS = 10 * 1000 };
+enum { TURN_SCANS = 64 }; // then the job is asked what else there is
 
 // --- decisions ---
 
@@ -41,7 +46,10 @@ void relay_appended(struct relay_dest *d, int rc, int64_t end, int64_t now)
 {
     ASSERT(d->n_sent < d->n);
     if (rc == 0) {
-        d->batches[d->n_sent++].end = end;
+        struct relay_batch *b = &d->batches[d->n_sent++];
+        heap_free((void *)(uintptr_t)b->bytes.p);
+        b->bytes = BYTES_NULL;
+        b->end = end;
         d->retry_at = d->wait_ms = 0;
         d->why[0] = 0;
         return;
@@ -59,7 +67,6 @@ void relay_durable(struct relay_dest *d, int64_t offset)
     while (done < d->n_sent && d->batches[done].end <= offset) {
         if (d->batches[done].last_seq > d->durable) // always, but for the negative control
             d->durable = d->batches[done].last_seq;
-        heap_free((void *)(uintptr_t)d->batches[done].bytes.p);
         done++;
     }
     if (done == 0)
@@ -82,6 +89,7 @@ void relay_deinit(struct relay *r)
         struct relay_dest *d = r->dests[i];
         for (int k = 0; k < d->n; k++)
             heap_free((void *)(uintptr_t)d->batches[k].bytes.p);
+        heap_free(d->batches);
         batch_builder_deinit(&d->open);
         heap_free(d->topic);
         heap_free(d);
@@ -113,17 +121,30 @@ static struct relay_dest *dest_of(struct relay *r, const struct outbox_row *row)
     return d;
 }
 
+static struct relay_batch *new_batch(struct relay_dest *d)
+{
+    if (d->n == d->cap) {
+        d->cap = d->cap ? 2 * d->cap : RELAY_BATCHES_MAX;
+        d->batches = heap_realloc(d->batches, (size_t)d->cap * sizeof *d->batches);
+    }
+    return &d->batches[d->n++];
+}
+
+static bool has_room(const struct relay_dest *d)
+{
+    return d->n - d->n_sent < RELAY_BATCHES_MAX;
+}
+
 // All rows of the batch are here: make its bytes.
 static int close_batch(struct relay *r, struct relay_dest *d, struct err *e)
 {
-    struct relay_batch *b = &d->batches[d->n];
     struct bytes bytes;
     uint8_t *copy;
     int rc;
 
     if (d->open_rows == 0)
         return 0;
-    ASSERT(d->n < RELAY_BATCHES_MAX);
+    ASSERT(has_room(d));
     batch_builder_producer(&d->open, r->store->producer_id, 0,
                            (int32_t)(d->open_first & INT32_MAX));
     rc = batch_builder_finish(&d->open, CODEC_NONE, &bytes, e);
@@ -131,16 +152,15 @@ static int close_batch(struct relay *r, struct relay_dest *d, struct err *e)
         return rc;
     copy = heap_alloc(bytes.n);
     memcpy(copy, bytes.p, bytes.n);
-    *b = (struct relay_batch){.bytes = bytes_of(copy, bytes.n),
-                              .batch_no = d->open_no,
-                              .first_seq = d->open_first,
-                              .last_seq = d->open_last,
-                              .end = -1};
-    d->n++;
+    *new_batch(d) = (struct relay_batch){.bytes = bytes_of(copy, bytes.n),
+                                         .batch_no = d->open_no,
+                                         .first_seq = d->open_first,
+                                         .last_seq = d->open_last,
+                                         .end = -1};
     d->open_rows = 0;
     batch_builder_reset(&d->open);
     if (fail_switch("mark_early"))
-        d->durable = b->last_seq; // negative control: believes before it was told
+        d->durable = d->open_last; // negative control: believes before it was told
     return 0;
 }
 
@@ -189,7 +209,7 @@ static int scan_row(void *arg, const struct outbox_row *row)
         rc = close_batch(r, d, s->err);
     if (rc != 0)
         return rc;
-    if (d->open_rows == 0 && d->n == RELAY_BATCHES_MAX) {
+    if (d->open_rows == 0 && !has_room(d)) {
         fall_behind(r, d);
         return caught_up(r);
     }
@@ -214,7 +234,7 @@ static int64_t scan_start(struct relay *r)
 
     for (int i = 0; i < r->n_dests; i++) {
         struct relay_dest *d = r->dests[i];
-        if (d->behind && d->n <= RELAY_BATCHES_MAX / 2) {
+        if (d->behind && d->n - d->n_sent <= RELAY_BATCHES_MAX / 2) {
             d->behind = false;
             d->catching_up = true;
             r->n_catching_up++;
@@ -313,10 +333,13 @@ static int turn_dest(struct relay *r, struct relay_dest *d, int64_t now, bool *m
 
 int relay_turn(struct relay *r, int64_t now, bool *moved, struct err *e)
 {
-    int rc = scan(r, e);
+    int rc, scans = 0;
 
-    for (int i = 0; i < r->n_dests && rc == 0; i++)
-        rc = turn_dest(r, r->dests[i], now, moved, e);
+    do {
+        rc = scan(r, e);
+        for (int i = 0; i < r->n_dests && rc == 0; i++)
+            rc = turn_dest(r, r->dests[i], now, moved, e);
+    } while (rc == 0 && r->unscanned && ++scans < TURN_SCANS);
     if (r->unscanned)
         *moved = true;
     return rc;
@@ -333,9 +356,12 @@ bool relay_has_marks(const struct relay *r)
 int relay_mark(struct relay *r, struct err *e)
 {
     for (int i = 0; i < r->n_dests; i++) {
-        const struct relay_dest *d = r->dests[i];
+        struct relay_dest *d = r->dests[i];
+        bool moved;
         int rc;
 
+        if (d->n_sent > 0)
+            (void)ask(r, d, &moved);
         if (d->durable <= d->marked)
             continue;
         rc = r->store->ops->outbox_mark(r->store, d->id, d->partition, d->durable, e);

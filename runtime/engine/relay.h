@@ -7,10 +7,11 @@
 #include "runtime/engine/publisher.h"
 #include "runtime/engine/store.h"
 
-enum { RELAY_BATCHES_MAX = 8 }; // of one destination in memory: more rows stay in the store
+// Of one destination not sent yet: more rows stay in the store.
+enum { RELAY_BATCHES_MAX = 8 };
 
 struct relay_batch {
-    struct bytes bytes; // owned
+    struct bytes bytes; // owned; null once it is in the log
     int64_t batch_no;
     int64_t first_seq, last_seq;
     int64_t end; // offset behind it in the log, once appended
@@ -21,8 +22,8 @@ struct relay_dest {
     char *topic;
     struct uuid id;
     int32_t partition;
-    struct relay_batch batches[RELAY_BATCHES_MAX]; // oldest first
-    int n, n_sent;
+    struct relay_batch *batches; // oldest first
+    int n, n_sent, cap;
     int64_t cursor;   // row id up to which rows are in memory or done
     bool behind;      // rows were left in the store for want of room
     bool catching_up; // they are being scanned again
@@ -62,7 +63,8 @@ void relay_deinit(struct relay *r);
 void relay_committed(struct relay *r);
 // Sends what can be sent. *moved: something was appended or became durable. An error stops the job.
 int relay_turn(struct relay *r, int64_t now, bool *moved, struct err *e) LEAT_CHECKED;
-// Writes marks, into the open step or in small transactions of their own.
+// Writes marks, into the open step or in small transactions of their own. First it asks once more
+// what is durable: most of it has become so since the last turn.
 bool relay_has_marks(const struct relay *r);
 int relay_mark(struct relay *r, struct err *e) LEAT_CHECKED;
 void relay_marked(struct relay *r); // they were committed

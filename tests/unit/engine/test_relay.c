@@ -239,11 +239,10 @@ static void test_fork(void **state)
 // The decisions by themselves: append in order, ask while something is out, wait after a refusal.
 static void test_decisions(void **state)
 {
-    struct relay_dest d = {.durable = -1, .n = 2};
+    struct relay_batch batches[] = {{.last_seq = 4}, {.last_seq = 9}};
+    struct relay_dest d = {.durable = -1, .batches = batches, .n = 2};
 
     (void)state;
-    d.batches[0].last_seq = 4;
-    d.batches[1].last_seq = 9;
     assert_int_equal(relay_next(&d, 0), RELAY_APPEND);
     relay_appended(&d, 0, 100, 0);
     assert_int_equal(relay_next(&d, 0), RELAY_APPEND);

@@ -244,6 +244,38 @@ static struct parked_row parked(const char *key, enum parked_state st, int64_t n
                                .value = BYTES_LIT("{}")};
 }
 
+static void new_rows_take_the_place_of_old(void **state)
+{
+    // Rows marked in a step leave before it adds new ones: the file does not grow with rows that
+    // are published in time. A step that is aborted leaves the old ones.
+    struct fixture *fx = *state;
+    struct seen seen = {.n = 0};
+    enum { ROWS = 300 };
+    int64_t pages = 0;
+
+    open_file(fx);
+    for (int step = 1; step <= 5; step++) {
+        begin(fx);
+        if (step > 1)
+            ok(fx, fx->s->ops->outbox_mark(fx->s, topic_id(2), 0, (step - 1) * ROWS - 1, &fx->e));
+        for (int i = 0; i < ROWS; i++)
+            ok(fx, add_out(fx, 2, 0, step, "a row"));
+        assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_outbox"), ROWS);
+        ok(fx, commit_to(fx, step));
+        pages = step == 1 ? ask(fx, "PRAGMA page_count") : pages;
+    }
+    assert_in_range(ask(fx, "PRAGMA page_count"), 1, pages + 2);
+    begin(fx);
+    ok(fx, fx->s->ops->outbox_mark(fx->s, topic_id(2), 0, 5 * ROWS - 1, &fx->e));
+    ok(fx, add_out(fx, 2, 0, 6, "a row"));
+    assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_outbox"), 1);
+    fx->s->ops->abort(fx->s);
+    reopen(fx);
+    assert_int_equal(fx->s->ops->outbox_waiting(fx->s), ROWS);
+    ok(fx, fx->s->ops->outbox_scan(fx->s, 4 * ROWS, 1, see, &seen, &fx->e));
+    assert_int_equal(seen.seqs[0], 4 * ROWS);
+}
+
 static int count_parked(void *arg, const struct parked_row *r)
 {
     assert_true(bytes_eq_str(r->where, "jobs/shop.lua:19"));
@@ -512,6 +544,7 @@ const struct CMUnitTest jobfile_tests[] = {
     T(foreign_write_stops_the_job),
     T(sequences_have_no_gaps),
     T(marked_rows_go),
+    T(new_rows_take_the_place_of_old),
     T(parked_records_wait),
     T(late_sample_is_a_ring),
     T(numbers_are_kept),
