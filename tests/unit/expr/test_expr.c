@@ -6,7 +6,7 @@
 #include "tests/unit/expr/expr_tests.h"
 
 static void when_compiled(const char *text, const struct expr_binds *binds, struct fieldplan *plan,
-                          struct expr **x, char result[ERR_TEXT_MAX + 16])
+                          struct expr **x, char result[ERR_TEXT_MAX + 32])
 {
     struct err e = {0};
     int rc = expr_compile(x, bytes_str(text), binds, plan, &e);
@@ -15,7 +15,7 @@ static void when_compiled(const char *text, const struct expr_binds *binds, stru
     if (rc == 0)
         return;
     assert_int_equal(rc, e.code);
-    snprintf(result, ERR_TEXT_MAX + 16, "?%s", e.text);
+    snprintf(result, ERR_TEXT_MAX + 32, "?%s", e.text);
 }
 
 static void when_evaluated(const struct expr *x, struct event *ev, struct arena *a, char *result,
@@ -94,7 +94,7 @@ static void evaluate(const char *text, const char *json, const struct expr_binds
                                    BYTES_LIT("{\"status\":\"new\",\"n\":{\"m\":1}}"), &a, NULL),
                          0);
         assert_int_equal(view_scan(&ev.view, plan, f, raw, &a, NULL), 0);
-        when_evaluated(x, &ev, &a, result, ERR_TEXT_MAX);
+        when_evaluated(x, &ev, &a, result, ERR_TEXT_MAX + 32);
     }
     expr_free(x);
     fieldplan_free(plan);
@@ -103,7 +103,7 @@ static void evaluate(const char *text, const char *json, const struct expr_binds
 
 void expect_rows(const struct row *rows, size_t n, const struct expr_binds *binds)
 {
-    char result[ERR_TEXT_MAX + 16];
+    char result[ERR_TEXT_MAX + 32];
 
     for (size_t i = 0; i < n; i++) {
         for (int way = 0; way < WAYS; way++) {

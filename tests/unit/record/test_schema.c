@@ -112,7 +112,7 @@ static void expect_type(const struct type *t, const char *json, const char *want
     for (enum way way = PLANNED; way < WAYS; way++) {
         struct err e = {0};
         struct value root;
-        char got[ERR_TEXT_MAX];
+        char got[ERR_TEXT_MAX + 32]; // with the name of the error before it
 
         show(check_way(t, json, way, a, &root, &e), &root, &e, got, sizeof got);
         if (strcmp(got, want) != 0)
