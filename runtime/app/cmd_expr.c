@@ -2,23 +2,99 @@
 //
 // leat expr: an expression of the job language over sample records, one JSON value a line. To see
 // what it gives, and what it says where it fails, before it goes into a job.
+//
+// A field that is not there is nil and no error. So a misspelt one is nil for every record, and an
+// expression about it looks right and is never true: a field that no record has is named behind the
+// results.
 #include <errno.h>
 #include <stdio.h>
 
 #include "runtime/app/commands.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/suggest.h"
 #include "runtime/expr/expr.h"
 
-enum { READ_BYTES = 64 * 1024 };
+enum { READ_BYTES = 64 * 1024, FIELDS_MAX = 32, NAME_BYTES = 64 };
+
+// A field that the expression reads.
+struct looked_for {
+    char name[NAME_BYTES];
+    bool seen;
+    struct suggestion nearest; // of the fields that there are instead
+};
 
 struct trial {
     struct args *args;
     struct fieldplan *fields;
     struct expr *expr;
     struct arena arena; // of a record
-    long line;
+    struct looked_for looked_for[FIELDS_MAX];
+    int n_looked_for;
+    long line, objects;
     int failed;
 };
+
+// --- fields that no record has ---
+
+static void look_for(struct trial *t, struct bytes path)
+{
+    struct looked_for *f = &t->looked_for[t->n_looked_for];
+    size_t n = 0;
+
+    while (n < path.n && path.p[n] != '.' && path.p[n] != '[')
+        n++;
+    if (n == 0 || n >= NAME_BYTES || t->n_looked_for == FIELDS_MAX)
+        return;
+    for (int i = 0; i < t->n_looked_for; i++)
+        if (bytes_eq_str(bytes_of(path.p, n), t->looked_for[i].name))
+            return;
+    memcpy(f->name, path.p, n);
+    f->nearest.name = f->name;
+    t->n_looked_for++;
+}
+
+static void look_at_field(struct trial *t, struct bytes name)
+{
+    char text[NAME_BYTES];
+
+    if (name.n >= sizeof text)
+        return;
+    snprintf(text, sizeof text, "%.*s", BYTES_FMT(name));
+    for (int i = 0; i < t->n_looked_for; i++) {
+        struct looked_for *f = &t->looked_for[i];
+        if (strcmp(f->name, text) == 0)
+            f->seen = true;
+        else if (!f->seen)
+            suggest(&f->nearest, text);
+    }
+}
+
+static void look_at_record(struct trial *t, const struct value *root)
+{
+    struct value_iter it;
+    struct value value;
+    struct bytes name;
+
+    if (!value_is_object(root))
+        return;
+    t->objects++;
+    value_iter_init(&it, root, &t->arena);
+    while (value_iter_token(&it, &name, &value, NULL) == 1)
+        look_at_field(t, name);
+}
+
+static void name_unseen(struct trial *t)
+{
+    fflush(stdout);
+    for (int i = 0; i < t->n_looked_for && t->objects > 0; i++) {
+        struct looked_for *f = &t->looked_for[i];
+        if (!f->seen)
+            fprintf(stderr, "leat expr: no record has a field '%s'%s\n", f->name,
+                    suggest_text(&f->nearest));
+    }
+}
+
+// --- records ---
 
 static void print_value(const struct trial *t, const struct value *v)
 {
@@ -65,8 +141,10 @@ static void try_record(struct trial *t, struct bytes record)
 
     ev.timestamp = ev.time;
     rc = view_scan(&ev.view, t->fields, FORMAT_JSON, record, &t->arena, &e);
-    if (rc == 0)
+    if (rc == 0) {
+        look_at_record(t, &ev.view.root);
         rc = expr_eval(t->expr, &env, &v, &e);
+    }
     if (rc == 0)
         print_value(t, &v);
     else
@@ -128,6 +206,18 @@ static int try_file(struct trial *t, struct err *e)
     return rc;
 }
 
+static int try_all(struct trial *t, struct err *e)
+{
+    int rc;
+
+    for (int i = 0; i < expr_paths(t->expr); i++)
+        look_for(t, expr_path(t->expr, i));
+    rc = try_file(t, e);
+    if (rc == 0)
+        name_unseen(t);
+    return rc;
+}
+
 static int expr_run(struct args *a)
 {
     struct trial t = {.args = a};
@@ -142,7 +232,7 @@ static int expr_run(struct args *a)
     else if (expr_is_constant(t.expr, NULL))
         try_record(&t, BYTES_LIT("{}"));
     else
-        rc = try_file(&t, &e);
+        rc = try_all(&t, &e);
     expr_free(t.expr);
     fieldplan_free(t.fields);
     arena_deinit(&t.arena);
@@ -159,7 +249,9 @@ const struct command command_expr = {
                "what the\n"
                "expression gives for each; errors go to standard error with the line they are of, "
                "and the\n"
-               "exit code is 1 then. An expression that is constant needs no records.",
+               "exit code is 1 then. An expression that is constant needs no records. A field "
+               "that is not there\n"
+               "is nil; one that no record has is named at the end, on standard error.",
     .examples = "  leat expr \"temperature > 90\" < sample.jsonl\n"
                 "  leat expr \"round(price * 1.25, 2)\" sample.jsonl --json\n"
                 "  leat expr \"dec'0.1' + dec'0.2'\"",

@@ -14,7 +14,7 @@ from tests.support.server import free_port, leat, main  # noqa: E402
 
 SHOP = str(Path(__file__).resolve().parent / "jobs/shop.lua")
 COMMANDS = ("run", "serve", "test", "check", "explain", "produce", "consume", "topics", "query",
-            "status", "plan", "outbox", "init")
+            "status", "plan", "outbox", "init", "expr", "dlq")
 
 
 class Help(unittest.TestCase):
