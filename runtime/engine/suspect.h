@@ -13,7 +13,6 @@ struct suspect {
     struct flight *flight; // the job's page; never NULL
     struct flight own;     // when there is none to be had
     pthread_mutex_t *gate; // of all jobs of the process; NULL: this is the only one
-    const struct store *store;
 
     enum flight_phase phase; // FLIGHT_IDLE: nobody is suspected
     struct flight_id id;
