@@ -4,7 +4,7 @@
 // not there.
 #include "tests/unit/scripts/support.h"
 
-#include "runtime/base/clock.h"
+#include <time.h>
 
 #define ANY_ERROR 1
 
@@ -78,20 +78,28 @@ static const struct hostile hostiles[] = {
     {"from 'x'", LEAT_ELUA, "cannot be used inside a function"},
 };
 
+// Of this thread, as the budget is: how long it had to wait for the processor says nothing.
+static int64_t cpu_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 // Every hostile function ends within its budget, with its class and a clean message.
 static void test_hostile_code(void **state)
 {
     struct fixture *fx = *state;
-    struct clock *clock = clock_system();
 
     for (size_t i = 0; i < ARRAY_LEN(hostiles); i++) {
         const struct hostile *h = &hostiles[i];
-        int64_t start = clock_mono_ms(clock), took;
+        int64_t start = cpu_ms(), took;
         int rc = given_function(fx, h->body);
 
         if (rc == 0)
             rc = when_called(fx, "{\"x\":1}");
-        took = clock_mono_ms(clock) - start;
+        took = cpu_ms() - start;
         if ((h->code == ANY_ERROR ? rc == 0 : rc != h->code) || took > 15000 ||
             (h->text != NULL && strstr(fx->err.text, h->text) == NULL))
             fail_msg("%s: got %s \"%s\" after %lld ms", h->body, err_name(rc), fx->err.text,
