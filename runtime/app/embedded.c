@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
+#include "runtime/base/clock.h"
+#include "runtime/base/datetime.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/trace.h"
 
 // --- partitions in use ---
 
@@ -168,6 +171,32 @@ static int publisher_topic(struct publisher *p, const char *topic, struct publis
     return rc;
 }
 
+// A published record has the time of its event, so what a job makes of an old input is past its
+// topic's retention from the start. It can be read until its segment is closed, and then it is gone
+// all at once, which nobody expects: said once for a topic, by whoever publishes.
+static void say_if_past(struct embedded_slots *s, const char *topic, struct partition *part,
+                        int64_t newest)
+{
+    int64_t keeps = partition_retention_ms(part);
+    bool said = false;
+    char text[32];
+
+    if (keeps < 0 || newest >= clock_wall_ms(clock_system()) - keeps)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->items[i].topic, topic) == 0) {
+            said = said || s->items[i].said_past;
+            s->items[i].said_past = true;
+        }
+    if (said)
+        return;
+    duration_format(keeps, text);
+    trace(TRACE_WARN, "jobs",
+          "topic %s keeps records for %s, and what is published to it now has older times: it goes "
+          "when its segment is full or as old; retention = \"forever\" keeps it",
+          topic, text);
+}
+
 static int publisher_append(struct publisher *p, const char *topic, struct uuid id,
                             int32_t partition, struct bytes batch, int64_t *end, struct err *e)
 {
@@ -184,9 +213,11 @@ static int publisher_append(struct publisher *p, const char *topic, struct uuid 
     rc = batch_read(batch, &h, e);
     ASSERT(rc == 0); // the relay built it
     rc = partition_append(part, em->batch.p, &h, &result, e);
-    if (rc == 0)
-        *end = result.end_offset;
-    return rc;
+    if (rc != 0)
+        return rc;
+    *end = result.end_offset;
+    say_if_past(&em->slots, topic, part, h.max_timestamp);
+    return 0;
 }
 
 static int publisher_durable(struct publisher *p, const char *topic, struct uuid id,

@@ -23,6 +23,7 @@ struct embedded_slot {
     char topic[TOPIC_NAME_MAX + 1];
     int32_t partition;
     struct slot *slot;
+    bool said_past; // that what is published is older than the topic keeps it
 };
 
 // The partitions one thread has open.

@@ -171,6 +171,11 @@ enum partition_state partition_state(const struct partition *p, struct err *why)
     return state;
 }
 
+int64_t partition_retention_ms(const struct partition *p)
+{
+    return p->config.retention_ms;
+}
+
 int64_t partition_bytes(const struct partition *p)
 {
     int64_t sum = 0;

@@ -76,6 +76,7 @@ enum partition_state partition_state(const struct partition *p, struct err *why)
 const char *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 int64_t partition_bytes(const struct partition *p);
+int64_t partition_retention_ms(const struct partition *p); // -1: for ever
 
 struct append_result {
     int64_t base_offset; // of a duplicate: the original's
