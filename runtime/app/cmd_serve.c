@@ -19,7 +19,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
 
-enum { TICK_MS = 200, TICKS_PER_LOOK = 3 };
+enum { TICK_MS = 200, TICKS_PER_LOOK = 3, ABSENT_TICKS = 10 };
 
 // A signal becomes a byte in a pipe: the main thread reads it between looks.
 static int signal_pipe[2];
@@ -56,23 +56,38 @@ static bool signal_within(int ms)
     return select(signal_pipe[0] + 1, &set, NULL, NULL, &limit) > 0;
 }
 
-// Every job has read what there is and published what it made.
-static bool all_done(struct server *s)
+// --- until end ---
+
+// A job has come to its end when it has read what there is and published what it made, or when it
+// has stopped. One whose input is not there has none: it waits, and would for ever. But what is not
+// there may be made by another job of this run, and a job looks for it once a second. So it is
+// given up when all the others have ended and it has had time to look once more. In the same way
+// what one job has just published may be another's input: of several, all must have ended twice.
+struct until_end {
+    bool wanted;
+    int ticks; // that this is so
+};
+
+static bool all_ended(struct until_end *u, struct server *s)
 {
     struct hosted_job **jobs;
     struct job_status status;
     size_t n = server_jobs(s, &jobs);
+    bool absent = false;
 
     for (size_t i = 0; i < n; i++) {
         hosted_job_read(jobs[i], &status);
-        if (status.state != JOB_STOPPED &&
-            (!status.looked || status.lag > 0 || status.outbox_waiting > 0))
+        absent = absent || status.absent;
+        if (!status.absent && !status.done && status.state != JOB_STOPPED) {
+            u->ticks = 0;
             return false;
+        }
     }
-    return true;
+    return u->ticks++ >= (absent ? ABSENT_TICKS : n > 1 ? 1 : 0);
 }
 
-static bool any_stopped(struct server *s)
+// LEAT_ESTOPPED when not all has been read.
+static int judge_ends(struct server *s, struct err *e)
 {
     struct hosted_job **jobs;
     struct job_status status;
@@ -81,9 +96,12 @@ static bool any_stopped(struct server *s)
     for (size_t i = 0; i < n; i++) {
         hosted_job_read(jobs[i], &status);
         if (status.state == JOB_STOPPED)
-            return true;
+            return err_set(e, LEAT_ESTOPPED, "a job has stopped; the line above says why");
+        if (status.absent)
+            return err_set(e, LEAT_ESTOPPED, "job %s %s: without it there is no end to come to",
+                           hosted_job_name(jobs[i]), status.why);
     }
-    return false;
+    return 0;
 }
 
 static void greet(struct server *s, const struct server_config *c)
@@ -141,13 +159,14 @@ static void reloading_deinit(struct reloading *r)
 // when they are saved; NULL: none.
 static void look_on(struct server *s, const struct server_config *watched, bool until_end)
 {
+    struct until_end end = {.wanted = until_end};
     struct reloading reloading = {0};
     struct live live;
 
     live_init(&live, s);
     if (watched != NULL)
         reloading_init(&reloading, s, watched, &live);
-    for (int tick = 0; !signal_within(TICK_MS) && !(until_end && all_done(s)); tick++) {
+    for (int tick = 0; !signal_within(TICK_MS) && !(end.wanted && all_ended(&end, s)); tick++) {
         reloading_look(&reloading);
         if (tick % TICKS_PER_LOOK == 0)
             live_look(&live);
@@ -174,8 +193,8 @@ static int serve(struct args *a, bool development)
     if (rc == 0) {
         greet(server, &settings.config);
         look_on(server, development ? &settings.config : NULL, until_end);
-        if (until_end && any_stopped(server))
-            rc = err_set(&e, LEAT_ESTOPPED, "a job has stopped; the line above says why");
+        if (until_end)
+            rc = judge_ends(server, &e);
     }
     server_stop(server);
     settings_merge_deinit(&settings);
@@ -221,7 +240,11 @@ const struct command command_serve = {
     .summary = "the broker, jobs and HTTP, for production",
     .details = "Settings come from a leat.lua (a Lua file that returns a table), then from "
                "options. Acks wait\n"
-               "for fdatasync; listeners are on loopback.",
+               "for fdatasync; listeners are on loopback. A topic keeps records for 7 days by "
+               "their own time,\n"
+               "also those that a job makes of an old input; in leat.lua:\n"
+               "  return { topics = { [\"shop.orders\"] = { partitions = 6, "
+               "retention = \"forever\" } } }",
     .examples = "  leat serve\n"
                 "  leat serve leat.lua\n"
                 "  leat serve jobs/shop.lua --data /var/lib/leat --topic shop.events=6",

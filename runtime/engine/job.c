@@ -137,6 +137,7 @@ static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
         *wait = j->retry_at - j->now;
     if (waits_for(rc)) {
         j->state = JOB_WAITING;
+        j->absent = rc == LEAT_ENOTFOUND;
         j->why = *e;
         j->retry_at = j->now + 1000;
         *wait = 1000;
@@ -240,6 +241,7 @@ static void publish_status(struct job *j)
     const struct relay_dest *stuck = relay_stuck(&j->relay);
     struct job_status s = {.looked = true,
                            .state = j->state,
+                           .absent = j->state == JOB_WAITING && j->absent,
                            .records_in = j->records_in,
                            .records_out = j->records_out,
                            .commits = j->commits,
@@ -260,6 +262,7 @@ static void publish_status(struct job *j)
         snprintf(s.watermark_by, sizeof s.watermark_by, "%.90s:%d@%lld",
                  j->in.sources[p->source].plan->topic, p->partition, (long long)j->moved_offset);
     }
+    s.done = j->nothing_left && s.lag == 0 && s.outbox_waiting == 0;
     percentiles(j, &s);
     pthread_mutex_lock(&j->lock);
     j->status = s;
@@ -344,6 +347,7 @@ int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
         *e = j->why;
         return j->why.code;
     }
+    j->nothing_left = false;
     if (now > j->now) // a clock that is set back stands still here
         j->now = now;
     rc = turn_step(j, &stepped, &wait, e);

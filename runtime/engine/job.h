@@ -61,6 +61,8 @@ struct job_status {
     enum job_state state;
     char why[ERR_TEXT_MAX];
     int64_t records_in, records_out, commits, parked, late, skipped;
+    bool absent;            // it waits for a topic or a file that is not there; `why` names it
+    bool done;              // the last turn found nothing that is left to do before something comes
     bool looked;            // a turn has been done: the figures below are of this run
     int64_t lag;            // records between the offsets and the stable ends
     int64_t watermark;      // smallest of the sources; INT64_MIN: none yet

@@ -50,6 +50,8 @@ struct job {
     bool constrained;     // a table of an aggregate has constraints: always careful
     int64_t careful_left; // entries to run with a flush behind each
     bool again;           // a failed step is to be run again at once
+    bool absent;          // what it waits for is not there
+    bool nothing_left;    // found so in this turn
     bool stop_after;      // park = "stop": commit what came before, then stop
     struct err stop_err;
     int64_t now;

@@ -394,6 +394,7 @@ int job_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
         return rc;
     switch (step_wanted(&w)) {
     case STEP_NO:
+        j->nothing_left = true;
         return 0;
     case STEP_TOO_SOON:
         *wait = w.gap_ms - w.since_commit_ms;

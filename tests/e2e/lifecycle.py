@@ -16,6 +16,21 @@ from tests.support.server import Server, leat, main, until  # noqa: E402
 SHOP = Path(__file__).resolve().parent / "jobs/shop.lua"
 ANY_PORTS = ("--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 
+FIRST = """
+job "first" { version = 1 }
+from "in" :to "between"
+"""
+SECOND = """
+job "second" { version = 1 }
+local seen = table "seen" [[ id text primary key, n integer not null ]]
+from "between" :into(seen)
+"""
+
+OLD = """
+job "old" { version = 1 }
+from "past" { time = "at" } :to("told", { key = "n" })
+"""
+
 
 class Lifecycle(unittest.TestCase):
     def setUp(self):
@@ -226,6 +241,41 @@ class Ends(Lifecycle):
         self.server.terminate()
         r = leat("run", SHOP, "--data", self.server.data, "--until", "end", *ANY_PORTS, code=1)
         self.assertIn("a job has stopped; the line above says why", r.err)
+
+    def test_run_until_end_names_an_input_that_is_not_there(self):
+        """Such a job waits for ever, and has not come to any end."""
+        r = leat("run", SHOP, "--data", self.server.folder + "/fresh", "--until", "end", *ANY_PORTS,
+                 code=1)
+        self.assertIn("job shop waits for topic in to exist: without it there is no end", r.err)
+
+    def test_run_until_end_waits_for_what_another_job_makes(self):
+        """The topic between them is not there when the second begins to look for it."""
+        first = self.server.file("first.lua", FIRST)
+        second = self.server.file("second.lua", SECOND)
+        with Server("--topic", "in=1", data=self.server.folder + "/chain") as chain:
+            chain.produce("in", *({"id": f"r{i}", "n": i} for i in range(500)))
+            chain.terminate()
+            leat("run", second, first, "--data", chain.data, "--until", "end", *ANY_PORTS)
+            self.assertEqual(chain.leat("query", "second", "select count(*) as n from seen",
+                                        "--csv").out, "n\n500\n")
+
+    def published(self, settings):
+        """What the server says when a job publishes to two partitions what happened in 2020."""
+        job = self.server.file("old.lua", OLD)
+        with Server(job, settings=settings) as server:
+            server.produce("past", *({"at": f"2020-01-0{i + 1}", "n": i} for i in range(9)))
+            server.wait_job("old", lambda j: j["lag"] == 0 and j["outbox_waiting"] == 0 and
+                            j["records_out"] == 9)
+            return server.trace()
+
+    def test_records_older_than_their_topic_keeps_them_are_no_surprise(self):
+        """They have their event's time, and would be gone one day without a word."""
+        topics = "past = { partitions = 1, retention = 'forever' }, told = { partitions = 2%s }"
+        said = self.published("return { topics = { %s } }" % (topics % ""))
+        self.assertEqual(said.count("topic told keeps records for 7d, and what is published to it "
+                                    "now has older times"), 1, said)
+        said = self.published("return { topics = { %s } }" % (topics % ", retention = 'forever'"))
+        self.assertNotIn("keeps records for", said)
 
     def test_restart_goes_on_where_it_was(self):
         self.fill(10)
