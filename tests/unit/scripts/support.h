@@ -26,6 +26,7 @@ struct fixture {
     struct fn_call call;
     struct tables *tables;
     const char *params[3];
+    int64_t time_ms; // 0: FAST_MS
     struct err err;
 };
 
@@ -39,7 +40,7 @@ static inline int given_file(struct fixture *fx, const char *text)
 
     if (rc != 0)
         return rc;
-    fx->script->time_ms = FAST_MS;
+    fx->script->time_ms = fx->time_ms > 0 ? fx->time_ms : FAST_MS;
     return script_run_file(fx->script, &fx->err);
 }
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define ANY_ERROR 1
+#define SLOW_MS 60000 // of code that has to meet another bound first, however slow the build is
 
 struct hostile {
     const char *body;
@@ -78,6 +79,11 @@ static const struct hostile hostiles[] = {
     {"from 'x'", LEAT_ELUA, "cannot be used inside a function"},
 };
 
+static bool meets_another_bound(const struct hostile *h)
+{
+    return h->code == LEAT_EBUDGET && h->text != NULL && strcmp(h->text, "time limit") != 0;
+}
+
 // Of this thread, as the budget is: how long it had to wait for the processor says nothing.
 static int64_t cpu_ms(void)
 {
@@ -95,8 +101,10 @@ static void test_hostile_code(void **state)
     for (size_t i = 0; i < ARRAY_LEN(hostiles); i++) {
         const struct hostile *h = &hostiles[i];
         int64_t start = cpu_ms(), took;
-        int rc = given_function(fx, h->body);
+        int rc;
 
+        fx->time_ms = meets_another_bound(h) ? SLOW_MS : FAST_MS;
+        rc = given_function(fx, h->body);
         if (rc == 0)
             rc = when_called(fx, "{\"x\":1}");
         took = cpu_ms() - start;
