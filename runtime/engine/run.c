@@ -295,6 +295,8 @@ static int attempt(struct run *r, int node, enum plan_port port, struct event *e
     return rc;
 }
 
+// The machine's error outranks the record's. When it is what the record failed with, SQLite may
+// have ended the whole transaction with it, and nothing is left to go back to: it stays the reason.
 static int take_back_rows(struct run *r, int rc, struct err *e)
 {
     struct err second;
@@ -303,9 +305,11 @@ static int take_back_rows(struct run *r, int rc, struct err *e)
     r->sp = false;
     err_clear(&second);
     rc2 = r->store->ops->rollback_to(r->store, &second);
-    if (rc2 != 0 && e != NULL) // the machine's error outranks the record's
+    if (rc2 == 0 || class_of(rc) == 0)
+        return rc;
+    if (e != NULL)
         *e = second;
-    return rc2 != 0 ? rc2 : rc;
+    return rc2;
 }
 
 int run_enter(struct run *r, int node, enum plan_port port, struct event *ev, struct err *e)

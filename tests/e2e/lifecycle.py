@@ -234,6 +234,21 @@ class Ends(Lifecycle):
             plain.start()
             self.assertEqual(len(plain.consume("big")), 2994)
 
+    def test_run_until_end_leaves_open_windows_open(self):
+        with Server("--topic", "in=1", data=self.server.folder + "/hours") as plain:
+            job = Path(self.server.folder) / "hours.lua"
+            job.write_text("""job "hours" { version = 1 }
+                from "in" { time = "t" } :by "k" :window { size = "1h" }
+                  :aggregate { n = count() } :into "hours"
+                """)
+            plain.produce("in", {"k": "a", "t": "2026-01-01T12:10:00Z"},
+                          {"k": "a", "t": "2026-01-01T13:10:00Z"})
+            plain.terminate()
+            leat("run", str(job), "--data", plain.data, "--until", "end", *ANY_PORTS)
+            self.assertEqual(plain.leat("query", "hours", "select n, _leat_state is null closed "
+                                        "from hours order by window_start", "--csv").out,
+                             "n,closed\n1,1\n1,0\n")
+
     def test_run_until_end_fails_when_a_job_has_stopped(self):
         self.fill()
         self.server.leat("topics", "delete", "in")

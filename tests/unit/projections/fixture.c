@@ -138,6 +138,11 @@ void begin(struct fixture *fx)
 
 int commit_to(struct fixture *fx, int64_t next)
 {
+    return commit_on(fx, next, 1767225600000);
+}
+
+int commit_on(struct fixture *fx, int64_t next, int64_t now)
+{
     struct store_offset o = {.topic = "events",
                              .topic_id = topic_id(1),
                              .next = next,
@@ -145,7 +150,7 @@ int commit_to(struct fixture *fx, int64_t next)
                              .watermark = INT64_MIN,
                              .last_time = 5};
     struct store_commit c = {
-        .offsets = &o, .n_offsets = 1, .now = 1767225600000, .records = 1, .micros = 10};
+        .offsets = &o, .n_offsets = 1, .now = now, .records = 1, .micros = 10};
 
     return fx->s->ops->commit(fx->s, &c, NULL, &fx->e);
 }

@@ -40,6 +40,7 @@ int64_t ask(struct fixture *fx, const char *sql);
 void begin(struct fixture *fx);
 // Commits a step that moves topic:0 to `next`.
 int commit_to(struct fixture *fx, int64_t next);
+int commit_on(struct fixture *fx, int64_t next, int64_t now);
 struct uuid topic_id(uint8_t n);
 int add_out(struct fixture *fx, uint8_t topic, int32_t partition, int64_t batch, const char *value);
 

@@ -105,6 +105,23 @@ static void step_is_all_or_nothing(void **state)
     assert_int_equal(fx->s->ops->outbox_waiting(fx->s), 1);
 }
 
+static void commits_are_kept_for_a_day(void **state)
+{
+    // Each commit leaves a row with its clock and offsets; now and then those of yesterday go.
+    const int64_t start = 1767225600000, hour = 3600 * 1000;
+    struct fixture *fx = *state;
+
+    open_file(fx);
+    for (int i = 1; i <= 300; i++) {
+        begin(fx);
+        ok(fx, commit_on(fx, i, i < 10 ? start : i < 20 ? start + 2 * hour : start + 25 * hour));
+        if (i == 200)
+            assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_commits"), 200);
+    }
+    assert_int_equal(ask(fx, "SELECT min(wall) FROM _leat_commits"), start + 2 * hour);
+    assert_int_equal(ask(fx, "SELECT count(*) FROM _leat_commits"), 291);
+}
+
 static void moved_offset_fences(void **state)
 {
     // A step commits only if the stored offset is where this job left it, and its epoch is still
@@ -546,6 +563,7 @@ const struct CMUnitTest jobfile_tests[] = {
     T(marked_rows_go),
     T(new_rows_take_the_place_of_old),
     T(parked_records_wait),
+    T(commits_are_kept_for_a_day),
     T(late_sample_is_a_ring),
     T(numbers_are_kept),
     T(failing_disk_leaves_whole_steps),
