@@ -58,7 +58,7 @@ int job_open(struct job **out, const struct job_config *c, struct err *e)
     parking_init(&j->parking, c->plan, c->store, &j->run);
     suspect_open(&j->suspect, c->flight, c->gate, c->store);
     j->in.suspect = &j->suspect;
-    relay_init(&j->relay, c->store, c->publisher);
+    relay_init(&j->relay, c->store, c->publisher, &j->run.out);
     find_ticks(j);
     for (int i = 0; i < c->plan->n_tables; i++)
         if (c->plan->tables[i].aggregate >= 0 && c->plan->tables[i].constrained)

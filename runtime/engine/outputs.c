@@ -9,6 +9,9 @@
 // duplicates by whole batches, so the boundaries are fixed here, in the step's transaction, and not
 // by whoever sends them: rows of one step and one output partition share a batch up to 1000 rows or
 // 256 KiB.
+//
+// After the commit the rows stay until the next step begins: the relay, which sends what is in the
+// store, need not read them back from there.
 #include "runtime/engine/outputs.h"
 
 #include "runtime/base/heap.h"
@@ -130,6 +133,7 @@ int outputs_add(struct outputs *o, const struct output_new *row, struct err *e)
 
     if (rc != 0)
         return rc;
+    ASSERT(!o->committed);
     r = new_row(o);
     *r = (struct output_row){
         .dest = row->dest,
@@ -191,20 +195,28 @@ static int64_t batch_for(struct output_slot *slot, int64_t bytes)
     return slot->batch_no;
 }
 
-static int write_row(struct outputs *o, const struct output_row *r, struct store *s, struct err *e)
+// Without what is fixed when it is written.
+static struct outbox_row row_of(const struct outputs *o, const struct output_row *r)
+{
+    const struct output_dest *d = &o->dests[r->dest];
+    const uint8_t *key = o->bytes.p + r->pos, *value = key + r->key_n, *more = value + r->value_n;
+
+    return (struct outbox_row){.topic = bytes_str(d->topic),
+                               .topic_id = d->id,
+                               .key = r->null_key ? BYTES_NULL : bytes_of(key, r->key_n),
+                               .value = r->null_value ? BYTES_NULL : bytes_of(value, r->value_n),
+                               .headers = bytes_of(more, r->headers_n),
+                               .n_headers = r->n_headers,
+                               .time = r->time,
+                               .cause = bytes_of(more + r->headers_n, r->cause_n)};
+}
+
+static int write_row(struct outputs *o, struct output_row *r, struct store *s, struct err *e)
 {
     struct output_dest *d = &o->dests[r->dest];
-    const uint8_t *p = o->bytes.p + r->pos;
-    struct outbox_row row = {.topic = bytes_str(d->topic), .topic_id = d->id, .time = r->time};
+    struct outbox_row row = row_of(o, r);
     int rc;
 
-    row.key = r->null_key ? BYTES_NULL : bytes_of(p, r->key_n);
-    p += r->key_n;
-    row.value = r->null_value ? BYTES_NULL : bytes_of(p, r->value_n);
-    p += r->value_n;
-    row.headers = bytes_of(p, r->headers_n);
-    row.n_headers = r->n_headers;
-    row.cause = bytes_of(p + r->headers_n, r->cause_n);
     row.partition =
         r->null_key ? (int32_t)(r->partition_hint % (uint32_t)d->n_partitions)
                     : (int32_t)((bytes_murmur2(row.key) & 0x7fffffffu) % (uint32_t)d->n_partitions);
@@ -213,7 +225,16 @@ static int write_row(struct outputs *o, const struct output_row *r, struct store
         return rc;
     row.batch_no =
         batch_for(&d->slots[row.partition], (int64_t)(r->key_n + r->value_n + r->headers_n) + 32);
-    return s->ops->outbox_add(s, &row, e);
+    rc = s->ops->outbox_add(s, &row, e);
+    if (rc != 0)
+        return rc;
+    r->partition = row.partition;
+    r->seq = row.seq;
+    r->batch_no = row.batch_no;
+    if (r == o->rows)
+        o->first_id = row.id;
+    ASSERT(row.id == o->first_id + (r - o->rows));
+    return 0;
 }
 
 int outputs_write(struct outputs *o, struct store *s, struct err *e)
@@ -226,24 +247,63 @@ int outputs_write(struct outputs *o, struct store *s, struct err *e)
     return 0;
 }
 
-static void clear(struct outputs *o, bool forget)
+bool outputs_hold(const struct outputs *o, int64_t after)
+{
+    return o->committed && o->n > 0 && after >= o->first_id - 1;
+}
+
+int outputs_scan(const struct outputs *o, int64_t after, int max,
+                 int (*each)(void *arg, const struct outbox_row *r), void *arg)
+{
+    size_t from = (size_t)(after + 1 - o->first_id);
+
+    for (size_t i = from; i < o->n && i - from < (size_t)max; i++) {
+        const struct output_row *r = &o->rows[i];
+        struct outbox_row row = row_of(o, r);
+        int rc;
+
+        row.id = o->first_id + (int64_t)i;
+        row.partition = r->partition;
+        row.seq = r->seq;
+        row.batch_no = r->batch_no;
+        rc = each(arg, &row);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void empty(struct outputs *o)
 {
     o->n = 0;
     o->bytes.n = 0;
+    o->committed = false;
+}
+
+// The next step starts batches of its own.
+static void end_batches(struct outputs *o, bool forget)
+{
     for (int i = 0; i < o->n_dests; i++)
         for (int32_t k = 0; o->dests[i].slots != NULL && k < o->dests[i].n_partitions; k++) {
-            o->dests[i].slots[k].rows = 0; // the next step starts a batch of its own
+            o->dests[i].slots[k].rows = 0;
             if (forget)
                 o->dests[i].slots[k].known = false;
         }
 }
 
+void outputs_begin(struct outputs *o)
+{
+    empty(o);
+}
+
 void outputs_committed(struct outputs *o)
 {
-    clear(o, false);
+    o->committed = true;
+    end_batches(o, false);
 }
 
 void outputs_aborted(struct outputs *o)
 {
-    clear(o, true);
+    empty(o);
+    end_batches(o, true);
 }

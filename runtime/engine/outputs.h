@@ -32,6 +32,8 @@ struct output_row {
     size_t pos; // in bytes: key, value, headers, cause
     uint32_t key_n, headers_n, cause_n;
     size_t value_n;
+    int32_t partition; // from here on known when it is written
+    int64_t seq, batch_no;
 };
 
 struct outputs {
@@ -40,6 +42,8 @@ struct outputs {
     struct output_row *rows;
     size_t n, cap;
     struct buf bytes;
+    int64_t first_id; // of the rows as they were written, one behind the other
+    bool committed;   // these rows; they stay until the next step begins
 };
 
 struct outputs_mark {
@@ -68,10 +72,15 @@ int outputs_add(struct outputs *o, const struct output_new *row, struct err *e) 
 struct outputs_mark outputs_mark(const struct outputs *o);
 void outputs_undo(struct outputs *o, struct outputs_mark m);
 
+void outputs_begin(struct outputs *o);
 // End of step: outbox rows, with partition and batch fixed. Then committed or aborted.
 int outputs_write(struct outputs *o, struct store *s, struct err *e) LEAT_CHECKED;
 void outputs_committed(struct outputs *o);
 void outputs_aborted(struct outputs *o);
+// Whether all committed rows behind this id are still in memory, and like the store's outbox_scan.
+bool outputs_hold(const struct outputs *o, int64_t after);
+int outputs_scan(const struct outputs *o, int64_t after, int max,
+                 int (*each)(void *arg, const struct outbox_row *r), void *arg);
 
 // A record batch's encoding of headers.
 void outputs_encode_headers(struct buf *b, const struct header *headers, size_t n);

@@ -78,9 +78,9 @@ void relay_durable(struct relay_dest *d, int64_t offset)
 
 // --- rows to batches ---
 
-void relay_init(struct relay *r, struct store *s, struct publisher *p)
+void relay_init(struct relay *r, struct store *s, struct publisher *p, const struct outputs *out)
 {
-    *r = (struct relay){.store = s, .publisher = p, .unscanned = true};
+    *r = (struct relay){.store = s, .publisher = p, .fresh = out, .unscanned = true};
 }
 
 void relay_deinit(struct relay *r)
@@ -254,7 +254,10 @@ static int scan(struct relay *r, struct err *e)
 
     if (!r->unscanned)
         return 0;
-    rc = r->store->ops->outbox_scan(r->store, after, SCAN_ROWS, scan_row, &s, e);
+    if (outputs_hold(r->fresh, after))
+        rc = outputs_scan(r->fresh, after, SCAN_ROWS, scan_row, &s);
+    else
+        rc = r->store->ops->outbox_scan(r->store, after, SCAN_ROWS, scan_row, &s, e);
     if (rc == SCAN_SKIP) {
         r->seen = r->seen_last;
         return 0;

@@ -4,6 +4,7 @@
 #ifndef LEAT_ENGINE_RELAY_H
 #define LEAT_ENGINE_RELAY_H
 
+#include "runtime/engine/outputs.h"
 #include "runtime/engine/publisher.h"
 #include "runtime/engine/store.h"
 
@@ -43,6 +44,7 @@ enum relay_do { RELAY_NOTHING, RELAY_APPEND, RELAY_ASK, RELAY_WAIT };
 struct relay {
     struct store *store;
     struct publisher *publisher;
+    const struct outputs *fresh; // the last step's rows, as long as they are in memory
     struct relay_dest **dests;
     int n_dests;
     int64_t seen;      // row id up to which the store was scanned, this time
@@ -57,7 +59,7 @@ void relay_appended(struct relay_dest *d, int rc, int64_t end, int64_t now);
 void relay_durable(struct relay_dest *d, int64_t offset);
 
 // --- the shell ---
-void relay_init(struct relay *r, struct store *s, struct publisher *p);
+void relay_init(struct relay *r, struct store *s, struct publisher *p, const struct outputs *out);
 void relay_deinit(struct relay *r);
 // A step was committed: there may be new rows.
 void relay_committed(struct relay *r);

@@ -198,6 +198,7 @@ int run_expire_to(struct run *r, int source, int64_t w, struct err *e)
 
 void run_begin(struct run *r)
 {
+    outputs_begin(&r->out);
     r->expire_left = EXPIRE_ROWS_MAX;
     r->held = r->paused = false;
 }

@@ -199,6 +199,29 @@ static void test_stuck(void **state)
     assert_int_equal(r->store.now.n_outbox, 0);
 }
 
+// What the last step wrote is sent from memory; the store is read when it is not there any more.
+static void test_fresh_rows(void **state)
+{
+    struct rig *r = *state;
+    struct driver_log *log = driver_topics(r->d);
+
+    for (int i = 1; i <= 3; i++) {
+        send_one(r, i, true);
+        rig_run(r);
+    }
+    assert_int_equal(r->store.scanned, 0);
+    log->faults.stuck = "out";
+    send_one(r, 4, true);
+    rig_run(r);
+    rig_crash(r);
+    log->faults.stuck = NULL;
+    rig_advance(r, 60000);
+    assert_int_not_equal(r->store.scanned, 0);
+    assert_int_equal(wrong(r, "out", 4), 0);
+    assert_int_equal(wrong(r, "side", 4), 0);
+    assert_int_equal(r->store.now.n_outbox, 0);
+}
+
 // What waited long is read about once when it can go, not once for each portion of it.
 static void test_catching_up(void **state)
 {
@@ -270,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mark_early, given, after),
         cmocka_unit_test_setup_teardown(test_durable, given, after),
         cmocka_unit_test_setup_teardown(test_stuck, given, after),
+        cmocka_unit_test_setup_teardown(test_fresh_rows, given, after),
         cmocka_unit_test_setup_teardown(test_catching_up, given, after),
         cmocka_unit_test_setup_teardown(test_fork, given, after),
     };
