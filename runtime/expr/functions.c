@@ -427,10 +427,13 @@ static int fn_hour(const struct call *c, struct value *out)
 // 1970-01-01 was a Thursday; Monday is 1.
 static int fn_weekday(const struct call *c, struct value *out)
 {
-    int64_t days = floor_to(c->args[0].i, DAY_MS) / DAY_MS;
+    int64_t days;
     int rc = check_time(c, c->args[0].i);
 
-    return rc != 0 ? rc : give(out, value_int(((days + 3) % 7 + 7) % 7 + 1));
+    if (rc != 0)
+        return rc;
+    days = floor_to(c->args[0].i, DAY_MS) / DAY_MS;
+    return give(out, value_int(((days + 3) % 7 + 7) % 7 + 1));
 }
 
 // --- others

@@ -62,11 +62,12 @@ static int int_arithmetic(enum op op, int64_t a, int64_t b, struct value *out, s
     return 0;
 }
 
+// The signs are compared one by one: the product of two small numbers has none.
 static double float_mod(double a, double b)
 {
     double m = fmod(a, b);
 
-    return m * b < 0 ? m + b : m;
+    return (m < 0 && b > 0) || (m > 0 && b < 0) ? m + b : m;
 }
 
 static int float_arithmetic(enum op op, double a, double b, struct value *out, struct err *e)

@@ -23,5 +23,6 @@ extern uint64_t test_seed;
 void expect_rows(const struct row *rows, size_t n, const struct expr_binds *binds);
 int run_row_tests(void);
 int run_type_tests(void);
+int run_rule_tests(void);
 
 #endif

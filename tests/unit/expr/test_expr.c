@@ -280,5 +280,5 @@ int main(int argc, char **argv)
         test_seed = strtoull(argv[1], NULL, 10);
     printf("seed %llu\n", (unsigned long long)test_seed);
     return cmocka_run_group_tests_name("expr", tests, NULL, NULL) + run_row_tests() +
-           run_type_tests();
+           run_type_tests() + run_rule_tests();
 }
