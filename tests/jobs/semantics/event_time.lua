@@ -23,6 +23,17 @@ seen(events :by "k" :process {
 local left, right = from "left" { time = "at" } :by "k", from "right" { time = "at" } :by "k"
 seen(left :join(right, { as = "r", within = { "-10s", "10s" } }), "joined.out")
 
+seen(events :by "k" :window { gap = "10s" } :aggregate { n = count(), id = last "id" } :final(),
+  "events.session")
+seen(events :by "k" :window { size = "10s", every = "5s" } :aggregate { id = last "id" } :final(),
+  "events.hopping")
+seen(left :join(right, { as = "r", within = { "0s", "1s" }, kind = "left" }) :where "r == nil",
+  "unmatched.out")
+local names = table "names" [[ k text primary key ]]
+from "names" { changelog = true, time = "at" } :into(names)
+seen(left :join(names, { as = "name", on = "k" }), "named.out")
+every "1h" :select { at = "$time" } :to "ticks"
+
 -- The record's timestamp in the topic, which is what others see.
 from "events.closed" :select { "id", "at", stamp = "$time" } :to "stamps"
 
@@ -43,6 +54,23 @@ test("event time: what is not a time parks the record with class time", function
   t:parked { { key = "missing", class = "time" }, { key = "text", class = "time" },
              { key = "far", class = "time" } }
   t:expect("field.out", {})
+end)
+
+test("event time: a record without a time waits for nobody and holds its key", function(t)
+  t:send("field", { id = 1, at = "noon" }, { key = "k" })
+  t:send("field", { id = 2, at = t0 }, { key = "k" })
+  t:send("field", { id = 3, at = t0 }, { key = "other" })
+  t:parked { { key = "k", class = "time" }, { key = "k", class = "sequence" } }
+  t:expect("field.out", { { id = 3 } })
+end)
+
+test("event time: the clock that ahead is measured by is the step's", function(t)
+  t:advance "30m"
+  t:send("field", { id = 1, at = t0 + 5400000 }, { key = "a" })
+  t:parked {}
+  t:send("field", { id = 2, at = t0 + 9000001 }, { key = "b", time = t0 + 5400000 })
+  t:parked { { key = "b", class = "ahead" } }
+  t:expect("field.out", { { id = 1 } })
 end)
 
 test("event time: more than ahead after the clock is class ahead, an hour unless set", function(t)
@@ -82,6 +110,38 @@ test("output time: a timer's is the time it was set for, however late it fires",
   t:send("events", { id = 1, k = "a", at = t0 + 3000 })
   t:send("events", { id = 2, k = "b", at = t0 + 60000 })
   t:expect("events.timers", { { id = "later", at = t0 + 8000 } })
+end)
+
+test("output time: a closed session's is its last millisecond, a gap behind its last record",
+  function(t)
+    t:send("events", { id = 1, k = "a", at = t0 + 3000 })
+    t:send("events", { id = 2, k = "a", at = t0 + 7000 })
+    t:send("events", { id = 3, k = "b", at = t0 + 60000 })
+    t:expect("events.session", { { id = 2, at = t0 + 16999 } })
+  end)
+
+test("output time: each of the windows that overlap has its own", function(t)
+  t:send("events", { id = 1, k = "a", at = t0 + 3000 })
+  t:send("events", { id = 2, k = "b", at = t0 + 10000 })
+  t:expect("events.hopping", { { id = 1, at = t0 + 4999 }, { id = 1, at = t0 + 9999 } })
+end)
+
+test("output time: a record that met nobody has the time when that was certain", function(t)
+  t:send("left", { id = 1, k = "a", at = t0 + 5000 })
+  t:send("left", { id = 2, k = "b", at = t0 + 9000 })
+  t:send("right", { k = "b", at = t0 + 9000 })
+  t:expect("unmatched.out", { { id = 1, at = t0 + 6000 } })
+end)
+
+test("output time: joined with a table it is the stream's, however new the row", function(t)
+  t:send("names", { at = t0 + 8000 }, { key = "a" })
+  t:send("left", { id = 1, k = "a", at = t0 + 5000 })
+  t:expect("named.out", { { id = 1, at = t0 + 5000 } })
+end)
+
+test("output time: a tick's is the multiple of its interval", function(t)
+  t:advance "1h"
+  t:expect("ticks", { { at = t0 + 3600000 } })
 end)
 
 test("output time: a joined pair's is the later of the two", function(t)

@@ -19,6 +19,18 @@ from "rekeyed" :to("rekeyed.out", { key = "name" })
 local headed = from "headed" { time = "at" }
 headed :where "n > 0" :set { m = "n" } :map(function(v) return v end) :to "headed.stateless"
 headed :to("headed.more", { headers = { kind = "'k'", n = "n" } })
+headed :to("headed.over", { headers = { trace = "'mine'", none = "x" } })
+headed :flatmap(function(v) return { v, { n = 2 } } end) :to "headed.flat"
+headed :explode("items", "item") :to "headed.exploded"
+local odd, even = headed :split "n % 2 == 1"
+odd :merge(even) :by "name" :dedupe { by = "n", within = "1h" } :to "headed.split"
+headed :match "type" { T = function(v, ctx)
+  ctx:emit { n = ctx.headers.trace }
+  return v
+end } :to "headed.matched"
+headed :by "name" :aggregate { n = count() } :changes() :to "headed.changed"
+headed :join(table "tags" [[ name text primary key, n integer ]], { on = "name", as = "tag",
+  kind = "left" }) :to "headed.tagged"
 headed :by "name" :window { size = "1s" } :aggregate { n = count() } :final() :to "headed.final"
 headed :by "name" :join(from "others" { time = "at" } :by "name", { within = { "0s", "1s" },
   as = "other" }) :to "headed.joined"
@@ -78,6 +90,27 @@ test("headers: they survive stateless operators and to, which adds its own", fun
   t:expect("headed.stateless", { { m = 1, ["$header.trace"] = "t1" } })
   t:expect("headed.more", { { n = 1, ["$header.trace"] = "t1", ["$header.kind"] = "k",
                               ["$header.n"] = "1" } })
+end)
+
+test("headers: to's own replace those of the same name; one that is nil is left out", function(t)
+  t:send("headed", { n = 1, name = "a", at = t0 }, { headers = { trace = "t1" } })
+  t:expect("headed.over", { { n = 1, ["$header.trace"] = "mine", ["$header.none"] = null } })
+end)
+
+test("headers: they survive flatmap, explode, split, merge, by, dedupe and match", function(t)
+  t:send("headed", { n = 1, name = "a", at = t0, items = { 1, 2 }, type = "T" },
+    { headers = { trace = "t1" } })
+  local trace = { ["$header.trace"] = "t1" }
+  t:expect("headed.flat", { trace, trace })
+  t:expect("headed.exploded", { trace, trace })
+  t:expect("headed.split", { trace })
+  t:expect("headed.matched", { { n = "t1", ["$header.trace"] = "t1" }, trace })
+end)
+
+test("headers: changes of an aggregate have none, joins with a table neither", function(t)
+  t:send("headed", { n = 1, name = "a", at = t0 }, { headers = { trace = "t1" } })
+  t:expect("headed.changed", { { n = 1, ["$header.trace"] = null } })
+  t:expect("headed.tagged", { { n = 1, ["$header.trace"] = null } })
 end)
 
 test("headers: they do not survive aggregates and joins", function(t)

@@ -19,6 +19,14 @@ from "numbers" :select {
 } :to "numbers.out"
 written "numbers.out"
 from "lua" :map(function(v) return { id = v.id, sum = v.a + v.b } end) :to "lua.out"
+from "skipping" :by "k" :aggregate {
+  total = sum "n", mean = avg "n", least = min "n", most = max "n", one = first "n",
+  newest = last "n", dev = stddev "n", median = quantile(0.5, "n"), kinds = distinct "n",
+  best = top(2, "n", { "n" }), list = collect "n", some = count "n",
+} :into(table "skipping" [[
+  k text primary key, total integer, mean real, least integer, most integer, one integer,
+  newest integer, dev real, median real, kinds integer, best json, list json, some integer
+]])
 from "totals" :by "k" :aggregate {
   total = sum "n", all = count(), some = count "n > 0", mean = avg "n", least = min "n",
 } :into "totals"
@@ -34,6 +42,9 @@ from "hot"    :where "not (c > 90)"  :to "hot.out"
 from "has" :map(function(v)
   return { has = has(v, "x"), nothing = v.x == nil }
 end) :to "has.out"
+from "named" :map(function(v)
+  return { method = v.has, has = has(v, "has"), with = v.with, len = has(v, "len") }
+end) :to "named.out"
 from "null" :map(function(v) return { a = null, b = nil } end) :to "null.out"
 written "null.out"
 from "left"   :select { "id", gone = "x", kept = "id" } :to "left.out"
@@ -51,6 +62,9 @@ from "durations" :select {
 from "lua.durations" :map(function(v) return { m = dur "5m" } end) :to "durations.out"
 
 from "kinds" :into(kinds)
+from "raw.bool" :map(function(v, ctx)
+  ctx.db:sql("insert into kinds (id, b) values (:id, :b)", { id = v.id, b = v.b })
+end)
 from "kinds.patch" :match "op" { Patch = kinds:patch("id", { s = "s", i = "i" }) }
 kinds:changes() :select { "b", "at", "j" } :to "kinds.changed"
 written "kinds.changed"
@@ -60,6 +74,10 @@ from "tables" :map(function(v)
 end) :to "tables.out"
 written "tables.out"
 from "assign" :map(function(v) v.x = 1 return v end) :to "assign.out"
+from "arrays" :map(function(v)
+  return { v.list, array { v.list }, array {}, {}, { {} }, array { {}, array {} } }
+end) :to "arrays.out"
+from "arrays.out" { format = "text" } :select { is = "text" } :to "written"
 from "with" :map(function(v)
   local w, c = with(v, { x = 2 }), copy(v)
   c.y = 3
@@ -129,6 +147,11 @@ test("nil: missing and null read the same, and has tells them apart", function(t
                         { has = true, nothing = false } })
 end)
 
+test("nil: has is a function, so that fields may have any name", function(t)
+  send(t, "named", { has = 1, with = 2 })
+  t:expect("named.out", { { method = 1, has = true, with = 2, len = false } })
+end)
+
 test("nil: null is written where it is asked for", function(t)
   send(t, "null", {})
   t:expect("written", { { is = '{"a":null}' } })
@@ -176,6 +199,26 @@ test("nil: aggregates skip it; count() counts records, count(e) those where e is
   })
 end)
 
+test("nil: every aggregate skips it, and gives nil of nothing", function(t)
+  for _, n in ipairs { 4, 2 } do send(t, "skipping", { k = "a", n = n }) end
+  send(t, "skipping", { k = "a" })
+  send(t, "skipping", { k = "a", n = null })
+  send(t, "skipping", { k = "b" })
+  t:rows("select * from skipping order by k", {
+    { k = "a", total = 6, mean = 3.0, least = 2, most = 4, one = 4, newest = 2,
+      dev = 1.4142135623730951, median = 2.0, kinds = 2, best = '[{"n":4},{"n":2}]',
+      list = "[4,2]", some = 2 },
+    { k = "b", kinds = 0, best = "[]", list = "[]", some = 0 },
+  })
+end)
+
+test("aggregates: stddev is the sample's, quantile takes the nearest rank", function(t)
+  for _, n in ipairs { 2, 4, 4, 4, 5, 5, 7, 9 } do send(t, "skipping", { k = "a", n = n }) end
+  t:rows("select dev, median from skipping", { { dev = 2.138089935299395, median = 4.0 } })
+  send(t, "skipping", { k = "b", n = 3 })
+  t:rows("select dev, median from skipping where k = 'b'", { { median = 3.0 } })
+end)
+
 test("nil: in patch an absent column is kept, null clears it", function(t)
   send(t, "kinds", { id = "a", i = 1, s = "s" })
   send(t, "kinds.patch", { op = "Patch", id = "a", i = 2 })
@@ -218,9 +261,29 @@ test("time: milliseconds, or a date with or without a time of day and zone", fun
   t:expect("times.out", all)
 end)
 
+test("time: seconds, fraction and zone may be there; the fraction is cut to ms", function(t)
+  local day, all = 1767225600000, {}
+  for i, at in ipairs {
+    { "2026-01-01T00:00Z", day }, { "2026/01/01 12:34", day + 45240000 },
+    { "2026-01-01T12:34:56", day + 45296000 }, { "2026-01-01T00:00:00.5", day + 500 },
+    { "2026-01-01T00:00:00.123999Z", day + 123 }, { "2025-12-31T22:30:00-01:30", day },
+    { "2026-01-01 05:45:00.001+05:45", day + 1 }, { "2024-02-29", 1709164800000 },
+    { "0001-01-01T00:00:00Z", -62135596800000 }, { -62135596800000, -62135596800000 },
+  } do
+    t:send("times", { at = at[1] })
+    all[i] = { at = at[2] }
+  end
+  t:expect("times.out", all)
+end)
+
 test("time: anything else is an error of class time", function(t)
   local parked = {}
-  for i, at in ipairs { "yesterday", "2026-13-01", true, "", "12:00", null } do
+  for i, at in ipairs {
+    "yesterday", "2026-13-01", true, "", "12:00", null, "2026-1-1", "2026-02-29", "2026-01/01",
+    "2026-01-01T", "2026-01-01T12", "2026-01-01T24:00", "2026-01-01T00:00:60", "2026-01-01Z",
+    "2026-01-01T00:00:00.", "2026-01-01T00:00 Z", " 2026-01-01", "2026-01-01T00:00:00Z ",
+    "0000-01-01", "10000-01-01", 1.5, "1767225600000", -62135596800001, { at = 1 },
+  } do
     t:send("times", { at = at }, { key = "k" .. i })
     parked[i] = { key = "k" .. i, class = "time" }
   end
@@ -240,6 +303,13 @@ test("columns: bool and time are integers in SQLite, booleans and milliseconds o
   t:expect("written", { { is = '{"b":true,"at":1767225600000,"j":{"x":[1,2.0]}}' } })
 end)
 
+test("columns: nothing but 0 and 1 gets into a bool, by SQL neither", function(t)
+  t:send("raw.bool", { id = "a", b = 1 }, { key = "one" })
+  t:send("raw.bool", { id = "b", b = 2 }, { key = "two" })
+  t:rows("select id, b from kinds", { { id = "a", b = 1 } })
+  t:parked { { key = "two", class = "constraint" } }
+end)
+
 test("columns: a value of another type is an error of class type", function(t)
   t:send("kinds", { id = "a", i = "text" }, { key = "integer" })
   t:send("kinds", { id = "a", i = 1.5 }, { key = "fraction" })
@@ -255,9 +325,15 @@ test("tables: {} is an object, array {} a list; what was decoded as a list stays
   t:expect("written", { { is = '{"copied":[],"decoded":[],"list":[],"object":{}}' } })
 end)
 
+test("tables: in lists too, and in each other", function(t)
+  send(t, "arrays", { list = array {} })
+  t:expect("written", { { is = "[[],[[]],[],{},[{}],[{},[]]]" } })
+end)
+
 test("records: a value is read only; with and copy make another", function(t)
   send(t, "assign", { x = 1 })
   t:parked { { class = "lua" } }
+  t:rows("select instr(message, 'with(v, {') > 0 told from _leat_parked", { { told = 1 } })
   send(t, "with", { x = 1 })
   t:expect("with.out", { { w = 2, old = 1, c = 3 } })
 end)

@@ -20,6 +20,15 @@ closing(from "mixed" { time = "at", idle = "10s" }
 closing(from "failing" { time = "at" } :map(function(v) return v.id ~= 2 and v or error "no" end),
   "failing")
 
+local rates = table "rates" [[ k text primary key ]]
+from "rates" { changelog = true, time = "at" } :into(rates)
+closing(from "rated" { time = "at", idle = "10s" }
+  :join(rates, { as = "rate", on = "k", kind = "left" }), "rated")
+
+local met, other = from "met" { time = "at" } :by "k", from "other" { time = "at" } :by "k"
+met :join(other, { as = "o", within = { "0s", "1s" }, kind = "left" })
+  :select { "id" } :to "met.out"
+
 -- An operator behind an operator: windows of closed windows.
 local inner = from "nested" { time = "at" }
   :by "k" :window { size = "1s" } :aggregate { n = count() }
@@ -141,6 +150,41 @@ test("watermark: an operator's is the least of its inputs'", function(t)
   t:expect("merged.closed", {})
   send(t, "two", 3, 1000, 0, 5000)
   t:expect("merged.closed", { { start = t0, n = 1 } })
+end)
+
+test("watermark: a join's is the least of its sides'", function(t)
+  send(t, "met", 1, 0)
+  send(t, "met", 2, 9000)
+  t:expect("met.out", {})                  -- its other half may still come
+  send(t, "other", 3, 1000, 0, 9000)
+  t:expect("met.out", {})
+  send(t, "other", 4, 1001, 0, 9000)
+  t:expect("met.out", { { id = 1 } })
+end)
+
+test("watermark: a changelog holds nobody back, and keeps nothing from following the clock",
+  function(t)
+    local function rate(clock)
+      t:send("rates", { at = t0 }, { key = "k", time = t0 + clock })
+    end
+    rate(0)
+    send(t, "rated", 2, 0)
+    send(t, "rated", 3, 1000)
+    t:expect("rated.closed", { { start = t0, n = 1 } })
+    t:advance "10999ms"
+    rate(11999)
+    t:expect("rated.closed", {})
+    t:advance "1ms"
+    t:expect("rated.closed", { { start = t0 + 1000, n = 1 } })
+  end)
+
+test("watermark: a restart does not begin idleness anew for what was stored", function(t)
+  send(t, "slack", 1, 0)
+  send(t, "slack", 2, 5000)
+  t:expect("slack.closed", { { start = t0, n = 1 } })
+  t:restart()
+  t:advance "5m"
+  t:expect("slack.closed", { { start = t0 + 5000, n = 1 } })
 end)
 
 test("idle: it counts for each source by itself", function(t)
