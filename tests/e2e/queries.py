@@ -57,6 +57,13 @@ class Query(Shop):
         self.assertEqual(self.query("select count(*) as n from orders", "--csv").out, "n\n2\n")
         self.assertEqual(self.query("select class from _leat_parked", "--csv").out, "class\ntype\n")
 
+    def test_numbers_are_the_shortest_text_that_reads_back(self):
+        sql = "select 0.1 + 0.2 as a, 1.0 as b, 0.1 as c, 1e300 as d, 9223372036854775807 as e"
+        self.assertEqual(self.query(sql, "--csv").out, "a,b,c,d,e\n0.30000000000000004,1.0,0.1,"
+                                                       "1e+300,9223372036854775807\n")
+        self.assertIn('"a":0.30000000000000004,"b":1.0,"c":0.1,"d":1e+300,"e":9223372036854775807',
+                      self.query(sql, "--json").out.replace(" ", ""))
+
     def test_plot(self):
         self.assertIn("6.00 ┤", self.query("by_n", "--plot", "n").out)
 

@@ -73,6 +73,15 @@ test("event time: the clock that ahead is measured by is the step's", function(t
   t:expect("field.out", { { id = 1 } })
 end)
 
+test("event time: ahead is a verdict; it stays, whatever the clock says later", function(t)
+  t:send("ahead", { id = 1, at = t0 + 600001 }, { key = "a", time = t0 })
+  t:send("ahead", { id = 2, at = t0 }, { key = "a", time = t0 })
+  t:advance "1h"
+  t:restart()
+  t:parked { { key = "a", class = "ahead" }, { key = "a", class = "sequence" } }
+  t:expect("ahead.out", {})
+end)
+
 test("event time: more than ahead after the clock is class ahead, an hour unless set", function(t)
   t:send("field", { id = 1, at = t0 + 3600000 }, { key = "a", time = t0 })
   t:send("field", { id = 2, at = t0 + 3600001 }, { key = "b", time = t0 })

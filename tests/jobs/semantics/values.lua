@@ -62,6 +62,7 @@ from "durations" :select {
 from "lua.durations" :map(function(v) return { m = dur "5m" } end) :to "durations.out"
 
 from "kinds" :into(kinds)
+query "kinds" { sql = "select b, at, j, f, i from kinds order by id" }
 from "raw.bool" :map(function(v, ctx)
   ctx.db:sql("insert into kinds (id, b) values (:id, :b)", { id = v.id, b = v.b })
 end)
@@ -301,6 +302,15 @@ test("columns: bool and time are integers in SQLite, booleans and milliseconds o
   send(t, "kinds", { id = "a", b = true, at = 1767225600000, j = { x = { 1, 2.0 } } })
   t:rows("select b, at, j from kinds", { { b = 1, at = 1767225600000, j = '{"x":[1,2.0]}' } })
   t:expect("written", { { is = '{"b":true,"at":1767225600000,"j":{"x":[1,2.0]}}' } })
+end)
+
+test("columns: a query gives booleans, json, and times, which HTTP shows as text", function(t)
+  send(t, "kinds", { id = "a", b = true, at = 1767225600001, j = { x = array {} }, f = 1, i = 2.0 })
+  send(t, "kinds", { id = "b", b = false, at = "2026-01-01T01:00:00+01:00", j = 5 })
+  t:query("kinds", {}, {
+    { b = true, at = 1767225600001, j = { x = array {} }, f = 1.0, i = 2 },
+    { b = false, at = 1767225600000, j = 5 },
+  })
 end)
 
 test("columns: nothing but 0 and 1 gets into a bool, by SQL neither", function(t)
