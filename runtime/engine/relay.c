@@ -360,7 +360,7 @@ int relay_mark(struct relay *r, struct err *e)
 {
     for (int i = 0; i < r->n_dests; i++) {
         struct relay_dest *d = r->dests[i];
-        bool moved;
+        bool moved = false; // nobody asks
         int rc;
 
         if (d->n_sent > 0)
