@@ -17,7 +17,7 @@
 
 struct settings_topic {
     const char *name;
-    int32_t partitions;
+    int32_t partitions;      // 0: not given
     int64_t retention_ms;    // -1: forever; 0: not given
     int64_t retention_bytes; // 0: not given
     bool compact;
@@ -32,7 +32,7 @@ struct settings {
     size_t n_jobs;
     struct settings_topic *topics; // sorted by name
     size_t n_topics;
-    int32_t default_partitions; // of topics that are made on first use; 0: not given
+    int32_t default_partitions; // of topics that do not say; 0: not given
     bool auto_create;
 };
 

@@ -112,7 +112,7 @@ static int topic_settings(const struct server_topic *t, char texts[2][NUMBER_TEX
 // A topic that is there must be what the settings say: nothing here changes one.
 static int check_topic(const struct server_topic *t, const struct broker_topic *is, struct err *e)
 {
-    if (is->n_partitions != t->n_partitions)
+    if (t->n_partitions > 0 && is->n_partitions != t->n_partitions)
         return err_set(e, LEAT_EINVAL,
                        "topic %s has %d partitions, not %d; jobs depend on the number: give the "
                        "number it has, or use another topic",
@@ -127,6 +127,11 @@ static int check_topic(const struct server_topic *t, const struct broker_topic *
     return 0;
 }
 
+static int32_t partitions_of(const struct server *s, const struct server_topic *t)
+{
+    return t->n_partitions > 0 ? t->n_partitions : s->config.default_partitions;
+}
+
 static int make_topics(struct server *s, struct err *e)
 {
     char texts[2][NUMBER_TEXT_SIZE];
@@ -138,8 +143,8 @@ static int make_topics(struct server *s, struct err *e)
         int n = topic_settings(t, texts, settings);
         int rc = broker_topic_info(s->broker, bytes_str(t->name), &is, e);
         if (rc == LEAT_ENOTFOUND)
-            rc =
-                broker_topic_create(s->broker, bytes_str(t->name), t->n_partitions, settings, n, e);
+            rc = broker_topic_create(s->broker, bytes_str(t->name), partitions_of(s, t), settings,
+                                     n, e);
         else if (rc == 0)
             rc = check_topic(t, &is, e);
         if (rc != 0)

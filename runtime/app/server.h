@@ -22,7 +22,7 @@
 
 struct server_topic {
     const char *name;
-    int32_t n_partitions;
+    int32_t n_partitions;                  // 0: the default for a new one, else what it has
     int64_t retention_ms, retention_bytes; // -1: no limit; 0: the broker's default
 };
 

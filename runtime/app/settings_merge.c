@@ -76,7 +76,7 @@ static int apply_file(struct serve_settings *s, struct err *e)
             return err_set(e, LEAT_ELOAD, "topic %s: compact topics are not supported yet",
                            t->name);
         s->topics[s->config.n_topics++] = (struct server_topic){
-            t->name, t->partitions > 0 ? t->partitions : 1, t->retention_ms, t->retention_bytes};
+            t->name, t->partitions, t->retention_ms, t->retention_bytes};
     }
     return rc;
 }

@@ -224,7 +224,6 @@ static int read_topics(struct loading *x, void *into, const struct value *v)
     for (size_t i = 0; i < v->object->n && rc == 0; i++) {
         struct settings_topic *t = &s->topics[s->n_topics++];
         t->name = (const char *)arena_copy(&s->arena, v->object->names[i]).p;
-        t->partitions = 1;
         rc = read_members(x, &v->object->values[i], known, t);
         if (rc != 0)
             return err_wrap(x->e, rc, "%s", t->name);

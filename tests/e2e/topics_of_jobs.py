@@ -38,9 +38,11 @@ class Topics(unittest.TestCase):
 
     def test_outputs_have_as_many_partitions_as_the_settings_say(self):
         server = self.serve(COPY, settings="return { partitions = 4, topics = { "
-                            "['in'] = { partitions = 3 }, wide = { partitions = 7 } } }")
+                            "['in'] = { partitions = 3 }, wide = { partitions = 7 }, "
+                            "kept = { retention = 'forever' } } }")
         server.wait_job("copy", lambda job: job["state"] == "running")
-        self.assertEqual([self.partitions(server, t) for t in ("in", "out", "wide")], [3, 4, 7])
+        self.assertEqual([self.partitions(server, t) for t in ("in", "out", "wide", "kept")],
+                         [3, 4, 7, 4])
 
     def test_a_key_has_the_partition_that_another_client_gives_it(self):
         """librdkafka chose the partitions of `in`, by murmur2; the job those of the others."""

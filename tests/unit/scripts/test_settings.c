@@ -86,7 +86,7 @@ static void test_settings(void **state)
     assert_string_equal(s.jobs[0], want);
     assert_int_equal(s.n_topics, 2);
     assert_string_equal(s.topics[0].name, "logs");
-    assert_int_equal(s.topics[0].partitions, 1);
+    assert_int_equal(s.topics[0].partitions, 0);
     assert_int_equal(s.topics[0].retention_ms, 7 * 86400000);
     assert_int_equal(s.topics[0].retention_bytes, 1 << 30);
     assert_int_equal(s.topics[1].partitions, 8);
