@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Idempotent producers (cases 31 to 38): duplicates, gaps, epochs, wrap, forks, and ids of jobs.
+// Idempotent producers: duplicates, gaps, epochs, wrap, forks, and ids of jobs.
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
