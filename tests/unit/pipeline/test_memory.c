@@ -13,66 +13,36 @@
 
 #include <cmocka.h>
 
-#include "operators/operators.h"
 #include "projections/jobfile.h"
 #include "runtime/base/random.h"
-#include "runtime/engine/driver.h"
-#include "scripts/script.h"
 #include "tests/unit/pipeline/all_job.h"
+#include "tests/unit/pipeline/driven.h"
 
-#define START INT64_C(1767225600000)
 enum { RECORDS = 250, JOBS = 6 };
 
 static uint64_t seed = 1;
 
 struct trial {
-    struct plan *plan;
-    struct driver *driver;
+    struct driven d;
     bool tight;
     struct random records, cuts;
     int64_t now;
-    struct err e;
 };
-
-static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
-{
-    struct jobfile_options o = {0};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
-}
-
-static void store_close(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static void ok(struct trial *t, int rc)
-{
-    if (rc != 0)
-        fail_msg("seed %llu: %s", (unsigned long long)seed, t->e.text);
-}
 
 static void given_job(struct trial *t)
 {
-    struct script_options o = {
-        .file = "job.lua", .text = bytes_str(all_job), .operators = operator_types()};
-    struct driver_config c = {.operators = operator_types(),
-                              .stores = {.open = store_open, .close = store_close},
-                              .start_ms = START,
-                              .n_partitions = 1,
-                              .cache_bytes = t->tight ? 1 + random_below(&t->cuts, 3000) : SIZE_MAX,
+    struct driver_config c = {.cache_bytes = t->tight ? 1 + random_below(&t->cuts, 3000) : SIZE_MAX,
                               .step_bytes = t->tight ? 1 + random_below(&t->cuts, 9000) : SIZE_MAX};
+    struct plan *p;
 
-    ok(t, script_load(&t->plan, &o, &t->e));
-    for (int i = 0; i < t->plan->n_nodes; i++)
-        if (t->plan->nodes[i].kind == NODE_SOURCE) {
-            t->plan->nodes[i].source.idle_ms = -1;
-            t->plan->nodes[i].source.ahead_ms = INT64_C(1) << 40;
+    driven_load(&t->d, all_job);
+    p = t->d.plan;
+    for (int i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i].kind == NODE_SOURCE) {
+            p->nodes[i].source.idle_ms = -1;
+            p->nodes[i].source.ahead_ms = INT64_C(1) << 40;
         }
-    c.plan = t->plan;
-    ok(t, driver_open(&t->driver, &c, &t->e));
+    driven_open(&t->d, c);
 }
 
 static void sent(struct trial *t)
@@ -90,26 +60,26 @@ static void sent(struct trial *t)
              (long long)(t->now - (int64_t)random_below(r, 4000)) / 100 * 100,
              (int)random_below(r, 40));
     rec.value = bytes_str(json);
-    rec.timestamp = START;
-    ok(t, driver_send(t->driver, topic, &rec, &t->e));
+    rec.timestamp = DRIVEN_START;
+    driven_ok(&t->d, driver_send(t->d.driver, topic, &rec, &t->d.e));
 }
 
 // Clock and records are the same for both; where steps end and the job starts again is not.
 static void run_all(struct trial *t)
 {
-    driver_batch_begin(t->driver);
+    driver_batch_begin(t->d.driver);
     for (int i = 0; i < RECORDS; i++) {
         sent(t);
         if (i % 25 != 24)
             continue;
-        ok(t, driver_batch_end(t->driver, &t->e));
-        ok(t, driver_run(t->driver, &t->e));
+        driven_ok(&t->d, driver_batch_end(t->d.driver, &t->d.e));
+        driven_ok(&t->d, driver_run(t->d.driver, &t->d.e));
         if (t->tight && random_below(&t->cuts, 2) == 0)
-            ok(t, driver_restart(t->driver, &t->e));
-        driver_batch_begin(t->driver);
+            driven_ok(&t->d, driver_restart(t->d.driver, &t->d.e));
+        driver_batch_begin(t->d.driver);
     }
-    ok(t, driver_batch_end(t->driver, &t->e));
-    ok(t, driver_run(t->driver, &t->e));
+    driven_ok(&t->d, driver_batch_end(t->d.driver, &t->d.e));
+    driven_ok(&t->d, driver_run(t->d.driver, &t->d.e));
 }
 
 static void dump_rows(struct trial *t, const char *table, struct buf *out)
@@ -123,9 +93,9 @@ static void dump_rows(struct trial *t, const char *table, struct buf *out)
     snprintf(sql, sizeof sql, "select * from %s", table);
     q.sql = bytes_str(sql);
     arena_init(&a);
-    ok(t, jobfile_reader_of(&r, driver_store(t->driver), &t->e));
-    ok(t, r->ops->run(r, &q, &a, &answer, &t->e));
-    ok(t, query_answer_json(&answer, false, out, &t->e));
+    driven_ok(&t->d, jobfile_reader_of(&r, driver_store(t->d.driver), &t->d.e));
+    driven_ok(&t->d, r->ops->run(r, &q, &a, &answer, &t->d.e));
+    driven_ok(&t->d, query_answer_json(&answer, false, out, &t->d.e));
     r->ops->close(r);
     arena_deinit(&a);
     buf_append_byte(out, '\n');
@@ -134,7 +104,7 @@ static void dump_rows(struct trial *t, const char *table, struct buf *out)
 static void dump_topic(struct trial *t, const char *topic, struct buf *out)
 {
     const struct batch_record *records;
-    size_t n = driver_take(t->driver, topic, &records);
+    size_t n = driver_take(t->d.driver, topic, &records);
 
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s %.*s %.*s @%lld\n", topic, BYTES_FMT(records[i].key),
@@ -145,19 +115,18 @@ static void trial(bool tight, struct buf *out)
 {
     static const char *const topics[] = {"closed", "visited", "last", "once",
                                          "pairs",  "fired",   "dead", "mapped"};
-    struct trial t = {.tight = tight, .now = START + 100000};
+    struct trial t = {.tight = tight, .now = DRIVEN_START + 100000};
 
     random_seed(&t.records, seed);
     random_seed(&t.cuts, seed + 7);
     given_job(&t);
     run_all(&t);
-    for (int i = 0; i < t.plan->n_tables; i++)
-        if (strcmp(t.plan->tables[i].name, "visits") != 0) // numbers its rows
-            dump_rows(&t, t.plan->tables[i].name, out);
+    for (int i = 0; i < t.d.plan->n_tables; i++)
+        if (strcmp(t.d.plan->tables[i].name, "visits") != 0) // numbers its rows
+            dump_rows(&t, t.d.plan->tables[i].name, out);
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
         dump_topic(&t, topics[i], out);
-    driver_close(t.driver);
-    plan_free(t.plan);
+    driven_close(&t.d);
 }
 
 // Names the first line that differs.

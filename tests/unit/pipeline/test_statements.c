@@ -14,12 +14,10 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "operators/operators.h"
 #include "projections/jobfile_internal.h"
 #include "runtime/base/heap.h"
-#include "runtime/engine/driver.h"
-#include "scripts/script.h"
 #include "tests/unit/pipeline/all_job.h"
+#include "tests/unit/pipeline/driven.h"
 
 // --- what was run ---
 
@@ -65,47 +63,13 @@ static void forget(void)
 
 // --- the job ---
 
-struct fixture {
-    struct plan *plan;
-    struct driver *driver;
-    struct err e;
-};
-
-static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
+static void given_job(struct driven *d)
 {
-    struct jobfile_options o = {0};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
+    driven_load(d, all_job);
+    driven_open(d, (struct driver_config){0});
 }
 
-static void store_close(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static void ok(struct fixture *f, int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", f->e.text);
-}
-
-static void given_job(struct fixture *f)
-{
-    struct script_options o = {
-        .file = "job.lua", .text = bytes_str(all_job), .operators = operator_types()};
-    struct driver_config c = {.operators = operator_types(),
-                              .stores = {.open = store_open, .close = store_close},
-                              .start_ms = INT64_C(1767225600000),
-                              .n_partitions = 1};
-
-    ok(f, script_load(&f->plan, &o, &f->e));
-    c.plan = f->plan;
-    ok(f, driver_open(&f->driver, &c, &f->e));
-}
-
-static void sent(struct fixture *f, const char *topic, int64_t t, int k, int x)
+static void sent(struct driven *d, const char *topic, int64_t t, int k, int x)
 {
     char json[100];
     struct driver_record r = {.timestamp = t};
@@ -113,22 +77,22 @@ static void sent(struct fixture *f, const char *topic, int64_t t, int k, int x)
     snprintf(json, sizeof json, "{\"k\":\"k%d\",\"m\":%d,\"t\":%lld,\"x\":%d}", k, k,
              (long long)t, x);
     r.key = r.value = bytes_str(json);
-    ok(f, driver_send(f->driver, topic, &r, &f->e));
+    driven_ok(d, driver_send(d->driver, topic, &r, &d->e));
 }
 
-static void when_run(struct fixture *f)
+static void when_run(struct driven *d)
 {
-    int64_t t = driver_now(f->driver);
+    int64_t t = driver_now(d->driver);
 
     for (int i = 0; i < 60; i++) {
-        sent(f, "in", t + i * 700, i % 7, i);
-        sent(f, "right", t + i * 700, i % 5, i);
+        sent(d, "in", t + i * 700, i % 7, i);
+        sent(d, "right", t + i * 700, i % 5, i);
         if (i % 20 == 19) {
-            ok(f, driver_run(f->driver, &f->e));
-            ok(f, driver_restart(f->driver, &f->e));
+            driven_ok(d, driver_run(d->driver, &d->e));
+            driven_ok(d, driver_restart(d->driver, &d->e));
         }
     }
-    ok(f, driver_advance(f->driver, 3600 * 1000, &f->e));
+    driven_ok(d, driver_advance(d->driver, 3600 * 1000, &d->e));
 }
 
 // --- its plans ---
@@ -191,16 +155,16 @@ static int findings(sqlite3 *db, const char *sql)
 // No statement of a job's start, steps and restart goes through a table of state or of users' rows.
 static void test_nothing_is_scanned(void **state)
 {
-    struct fixture f = {0};
+    struct driven d = {0};
     int n = 0, explained = 0;
     sqlite3 *db;
 
     (void)state;
     assert_int_equal(sqlite3_auto_extension((void (*)(void))on_open), SQLITE_OK);
-    given_job(&f);
-    when_run(&f);
+    given_job(&d);
+    when_run(&d);
     sqlite3_reset_auto_extension();
-    db = db_handle(jobfile_of(driver_store(f.driver))->db);
+    db = db_handle(jobfile_of(driver_store(d.driver))->db);
     sqlite3_set_authorizer(db, NULL, NULL);
     for (size_t i = 0; i < n_texts; i++) {
         if (!is_explained(texts[i]))
@@ -211,31 +175,29 @@ static void test_nothing_is_scanned(void **state)
     assert_int_equal(n, 0);
     assert_true(explained > 60);
     forget();
-    driver_close(f.driver);
-    plan_free(f.plan);
+    driven_close(&d);
 }
 
 // The rows that a restart and one record read, with the state of so many keys, none of which the
 // watermark has to close.
 static int64_t rows_of_restart(int keys)
 {
-    struct fixture f = {0};
+    struct driven d = {0};
     int64_t t, n;
 
-    given_job(&f);
-    t = driver_now(f.driver);
+    given_job(&d);
+    t = driver_now(d.driver);
     for (int i = 0; i < keys; i++) {
-        sent(&f, "in", t, i, i == 13 ? 0 : i);
-        sent(&f, "right", t, i, i);
+        sent(&d, "in", t, i, i == 13 ? 0 : i);
+        sent(&d, "right", t, i, i);
     }
-    ok(&f, driver_run(f.driver, &f.e));
+    driven_ok(&d, driver_run(d.driver, &d.e));
     rows_read = 0;
-    ok(&f, driver_restart(f.driver, &f.e));
-    sent(&f, "in", t, keys, keys);
-    ok(&f, driver_run(f.driver, &f.e));
+    driven_ok(&d, driver_restart(d.driver, &d.e));
+    sent(&d, "in", t, keys, keys);
+    driven_ok(&d, driver_run(d.driver, &d.e));
     n = rows_read;
-    driver_close(f.driver);
-    plan_free(f.plan);
+    driven_close(&d);
     return n;
 }
 

@@ -10,12 +10,9 @@
 
 #include <cmocka.h>
 
-#include "operators/operators.h"
 #include "projections/jobfile_internal.h"
-#include "runtime/engine/driver.h"
-#include "scripts/script.h"
+#include "tests/unit/pipeline/driven.h"
 
-#define START INT64_C(1767225600000)
 #define LITTLE "60" // pages: enough for the file itself
 #define PLENTY "100000"
 
@@ -39,94 +36,57 @@ static const char job[] =
     "}\n"
     "from 'in' :map(function(v, ctx) catch[v.by](ctx) return { caught = v.by } end) :to 'out'\n";
 
-struct fixture {
-    struct plan *plan;
-    struct driver *driver;
-    struct err e;
-};
-
-static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
-{
-    struct jobfile_options o = {0};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
-}
-
-static void store_close(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static void ok(struct fixture *f, int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", f->e.text);
-}
-
 static int given_job(void **state)
 {
-    static struct fixture f;
-    struct script_options o = {
-        .file = "job.lua", .text = bytes_str(job), .operators = operator_types()};
-    struct driver_config c = {.operators = operator_types(),
-                              .stores = {.open = store_open, .close = store_close},
-                              .start_ms = START,
-                              .n_partitions = 1};
+    static struct driven d;
 
-    f = (struct fixture){0};
-    ok(&f, script_load(&f.plan, &o, &f.e));
-    c.plan = f.plan;
-    ok(&f, driver_open(&f.driver, &c, &f.e));
-    *state = &f;
+    d = (struct driven){0};
+    driven_load(&d, job);
+    driven_open(&d, (struct driver_config){0});
+    *state = &d;
     return 0;
 }
 
 static int after(void **state)
 {
-    struct fixture *f = *state;
-
-    driver_close(f->driver);
-    plan_free(f->plan);
+    driven_close(*state);
     return 0;
 }
 
-static void given_pages(struct fixture *f, const char *pages)
+static void given_pages(struct driven *d, const char *pages)
 {
     struct buf sql = BUF_EMPTY;
 
     buf_printf(&sql, "PRAGMA max_page_count=%s; PRAGMA cache_size=4", pages);
-    ok(f, db_exec(jobfile_of(driver_store(f->driver))->db, buf_cstr(&sql), &f->e));
+    driven_ok(d, db_exec(jobfile_of(driver_store(d->driver))->db, buf_cstr(&sql), &d->e));
     buf_deinit(&sql);
 }
 
-static size_t published(struct fixture *f)
+static size_t published(struct driven *d)
 {
     const struct batch_record *recs;
 
-    return driver_take(f->driver, "out", &recs);
+    return driver_take(d->driver, "out", &recs);
 }
 
 // On a full disk nothing comes out and nothing is parked; with space again the record runs as if
 // nothing had been.
-static void expect_waiting(struct fixture *f, const char *json)
+static void expect_waiting(struct driven *d, const char *json)
 {
-    struct driver_record r = {.key = BYTES_LIT("k"), .value = bytes_str(json), .timestamp = START};
     struct job_status s;
 
-    given_pages(f, LITTLE);
-    ok(f, driver_send(f->driver, "in", &r, &f->e));
-    ok(f, driver_run(f->driver, &f->e));
-    assert_int_equal(published(f), 0);
-    job_status(driver_job(f->driver), &s);
+    given_pages(d, LITTLE);
+    driven_send(d, "in", json);
+    driven_ok(d, driver_run(d->driver, &d->e));
+    assert_int_equal(published(d), 0);
+    job_status(driver_job(d->driver), &s);
     assert_int_equal(s.state, JOB_WAITING);
     assert_int_equal(s.parked, 0);
     assert_int_equal(s.records_in, 0);
-    given_pages(f, PLENTY);
-    ok(f, driver_advance(f->driver, 1000, &f->e));
-    assert_int_equal(published(f), 1);
-    job_status(driver_job(f->driver), &s);
+    given_pages(d, PLENTY);
+    driven_ok(d, driver_advance(d->driver, 1000, &d->e));
+    assert_int_equal(published(d), 1);
+    job_status(driver_job(d->driver), &s);
     assert_int_equal(s.parked, 0);
 }
 

@@ -12,12 +12,8 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "operators/operators.h"
 #include "projections/jobfile_internal.h"
-#include "runtime/engine/driver.h"
-#include "scripts/script.h"
-
-#define START INT64_C(1767225600000)
+#include "tests/unit/pipeline/driven.h"
 
 static const char job[] =
     "job 'j' { version = 1 }\n"
@@ -35,13 +31,6 @@ static const char job[] =
     "o :dedupe { within = '1m' } :to 'first'\n"
     "local r = from 'right' { time = 't' } :by 'k'\n"
     "o :join(r, { as = 'r', within = { '-1m', '1m' } }) :to 'met'\n";
-
-struct fixture {
-    struct plan *plan;
-    struct driver *driver;
-    sqlite3 *db;
-    struct err e;
-};
 
 // --- statements ---
 
@@ -61,79 +50,46 @@ static int on_statement(unsigned kind, void *ctx, void *statement, void *text)
 
 // --- the job ---
 
-static int store_open(void *arg, const struct plan *p, struct store **out, struct err *e)
+static sqlite3 *db_of(struct driven *d)
 {
-    struct jobfile_options o = {0};
-
-    (void)arg;
-    return jobfile_open(out, p, &o, e);
-}
-
-static void store_close(void *arg, struct store *s)
-{
-    (void)arg;
-    jobfile_close(s);
-}
-
-static void ok(struct fixture *f, int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", f->e.text);
+    return db_handle(jobfile_of(driver_store(d->driver))->db);
 }
 
 static int given_job(void **state)
 {
-    static struct fixture f;
-    struct script_options o = {
-        .file = "job.lua", .text = bytes_str(job), .operators = operator_types()};
-    struct driver_config c = {.operators = operator_types(),
-                              .stores = {.open = store_open, .close = store_close},
-                              .start_ms = START,
-                              .n_partitions = 1};
+    static struct driven d;
 
-    f = (struct fixture){0};
-    ok(&f, script_load(&f.plan, &o, &f.e));
-    c.plan = f.plan;
-    ok(&f, driver_open(&f.driver, &c, &f.e));
-    f.db = db_handle(jobfile_of(driver_store(f.driver))->db);
-    sqlite3_set_authorizer(f.db, NULL, NULL); // this test reads the schema
-    sqlite3_trace_v2(f.db, SQLITE_TRACE_STMT, on_statement, NULL);
-    *state = &f;
+    d = (struct driven){0};
+    driven_load(&d, job);
+    driven_open(&d, (struct driver_config){0});
+    sqlite3_set_authorizer(db_of(&d), NULL, NULL); // this test reads the schema
+    sqlite3_trace_v2(db_of(&d), SQLITE_TRACE_STMT, on_statement, NULL);
+    *state = &d;
     return 0;
 }
 
 static int after(void **state)
 {
-    struct fixture *f = *state;
-
-    driver_close(f->driver);
-    plan_free(f->plan);
+    driven_close(*state);
     return 0;
 }
 
-static void send(struct fixture *f, const char *topic, const char *json)
-{
-    struct driver_record r = {.key = BYTES_LIT("k"), .value = bytes_str(json), .timestamp = START};
-
-    ok(f, driver_send(f->driver, topic, &r, &f->e));
-}
-
 // The writes of the one commit that takes n such records.
-static int64_t writes_of(struct fixture *f, int n, const char *json)
+static int64_t writes_of(struct driven *d, int n, const char *json)
 {
     writes = 0;
     for (int i = 0; i < n; i++)
-        send(f, "in", json);
-    ok(f, driver_run(f->driver, &f->e));
+        driven_send(d, "in", json);
+    driven_ok(d, driver_run(d->driver, &d->e));
     return writes;
 }
 
-static int64_t number(struct fixture *f, const char *sql)
+static int64_t number(struct driven *d, const char *sql)
 {
     sqlite3_stmt *s;
     int64_t n;
 
-    assert_int_equal(sqlite3_prepare_v2(f->db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db_of(d), sql, -1, &s, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
     n = sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
@@ -141,20 +97,20 @@ static int64_t number(struct fixture *f, const char *sql)
 }
 
 // Rows in all tables of state together.
-static int64_t rows_of_state(struct fixture *f)
+static int64_t rows_of_state(struct driven *d)
 {
     sqlite3_stmt *s;
     int64_t n = 0;
     int tables = 0;
 
-    assert_int_equal(sqlite3_prepare_v2(f->db,
+    assert_int_equal(sqlite3_prepare_v2(db_of(d),
                                         "SELECT 'SELECT count(*) FROM \"' || name || '\"' FROM "
                                         "sqlite_schema WHERE type = 'table' AND (name GLOB "
                                         "'_leat_state_*' OR name GLOB '_leat_windows_*')",
                                         -1, &s, NULL),
                      SQLITE_OK);
     for (; sqlite3_step(s) == SQLITE_ROW; tables++)
-        n += number(f, (const char *)sqlite3_column_text(s, 0));
+        n += number(d, (const char *)sqlite3_column_text(s, 0));
     sqlite3_finalize(s);
     assert_true(tables >= 5);
     return n;
@@ -163,41 +119,41 @@ static int64_t rows_of_state(struct fixture *f)
 // A key that changes ten times in a commit is written as often as one that changes once.
 static void test_one_write_for_a_key(void **state)
 {
-    struct fixture *f = *state;
-    int64_t first = writes_of(f, 1, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}");
-    int64_t once = writes_of(f, 1, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}");
+    struct driven *d = *state;
+    int64_t first = writes_of(d, 1, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}");
+    int64_t once = writes_of(d, 1, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}");
 
     assert_true(first > 0);
     assert_true(once > 0);
-    assert_int_equal(writes_of(f, 10, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}"), once);
-    assert_int_equal(number(f, "SELECT n FROM counts"), 12);
+    assert_int_equal(writes_of(d, 10, "{\"k\":\"a\",\"id\":1,\"t\":1767225600000}"), once);
+    assert_int_equal(number(d, "SELECT n FROM counts"), 12);
 }
 
 // A state that a function looks at, or gives the value that it has, is not written: what is left
 // are the aggregate's rows.
 static void test_unchanged_state_is_not_written(void **state)
 {
-    struct fixture *f = *state;
+    struct driven *d = *state;
     int64_t changed, same;
 
-    (void)writes_of(f, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":1}");
-    changed = writes_of(f, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}");
-    same = writes_of(f, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}");
+    (void)writes_of(d, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":1}");
+    changed = writes_of(d, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}");
+    same = writes_of(d, 1, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}");
     assert_int_equal(same, changed - 1);
-    assert_int_equal(writes_of(f, 10, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}"), same);
+    assert_int_equal(writes_of(d, 10, "{\"k\":\"a\",\"t\":1767225600000,\"last\":2}"), same);
 }
 
 // A record of each kind, in ms after the start.
-static void one_of_each(struct fixture *f, int64_t ms)
+static void one_of_each(struct driven *d, int64_t ms)
 {
     static const char *const topics[] = {"in", "over", "right"};
     char json[80];
 
     (void)snprintf(json, sizeof json, "{\"k\":\"a\",\"id\":1,\"t\":%lld}",
-                   (long long)(START + ms));
+                   (long long)(DRIVEN_START + ms));
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
-        send(f, topics[i], json);
-    ok(f, driver_run(f->driver, &f->e));
+        driven_send(d, topics[i], json);
+    driven_ok(d, driver_run(d->driver, &d->e));
 }
 
 // Closed windows, readings that nobody looks back to, ids that are forgotten, pairs that can no
@@ -205,16 +161,16 @@ static void one_of_each(struct fixture *f, int64_t ms)
 // many rows as there were. What nothing waits for goes with the next record.
 static void test_what_is_over_leaves_no_row(void **state)
 {
-    struct fixture *f = *state;
+    struct driven *d = *state;
     int64_t n;
 
-    one_of_each(f, 0);
-    n = rows_of_state(f);
+    one_of_each(d, 0);
+    n = rows_of_state(d);
     assert_true(n >= 7);
-    ok(f, driver_advance(f->driver, 3600 * 1000, &f->e));
-    assert_true(rows_of_state(f) <= n - 5);
-    one_of_each(f, 3600 * 1000);
-    assert_int_equal(rows_of_state(f), n);
+    driven_ok(d, driver_advance(d->driver, 3600 * 1000, &d->e));
+    assert_true(rows_of_state(d) <= n - 5);
+    one_of_each(d, 3600 * 1000);
+    assert_int_equal(rows_of_state(d), n);
 }
 
 int main(void)
