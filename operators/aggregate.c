@@ -473,7 +473,8 @@ static int count_windows(struct aggregate *g, int64_t first, int64_t last, struc
         return rc;
     if (first == last)
         return count_into(g, first, hash, parts, ev, e);
-    for (int64_t start = first; start <= last && rc == 0; start += g->window->every_ms)
+    for (int64_t start = first; start <= last && rc == 0;
+         start = window_next(g->window, start))
         rc = count_into(g, start, hash, parts, ev, e);
     return rc;
 }
@@ -492,7 +493,7 @@ static int aggregate_process(struct operator *o, struct event *ev, int input, st
     if (rc < 0)
         return rc;
     while (first <= last && window_deadline(g->window, first) <= o->watermark) {
-        first += g->window->every_ms;
+        first = window_next(g->window, first);
         late = true;
     }
     if (first <= last)

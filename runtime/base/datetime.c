@@ -45,7 +45,7 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-static int64_t days_from_civil(int year, int month, int day)
+int64_t datetime_days(int year, int month, int day)
 {
     int y = month <= 2 ? year - 1 : year;
     int era = y / 400, yoe = y - era * 400; // y >= 0 here: years start at 1
@@ -68,7 +68,7 @@ static bool read_date(struct cursor *c, int64_t *days)
     if (!cursor_take(c, separator) || !cursor_number(c, 2, 1, 12, &month) ||
         !cursor_take(c, separator) || !cursor_number(c, 2, 1, days_in_month(year, month), &day))
         return false;
-    *days = days_from_civil(year, month, day);
+    *days = datetime_days(year, month, day);
     return true;
 }
 

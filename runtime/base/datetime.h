@@ -18,6 +18,8 @@
 int datetime_parse(struct bytes s, int64_t *ms) LEAT_CHECKED;
 // Always with three fraction digits and 'Z'. ms must be in range.
 void datetime_format(int64_t ms, char out[DATETIME_TEXT_SIZE]);
+// Days from 1970-01-01 to a date, which must be one of the years from 1 on.
+int64_t datetime_days(int year, int month, int day);
 // "1h30m", "100ms", "7d", "0": units ms s m h d w, largest first or not. LEAT_EINVAL otherwise or
 // on overflow.
 int duration_parse(struct bytes s, int64_t *ms) LEAT_CHECKED;

@@ -117,6 +117,8 @@ void explain_window(const struct plan_window *w, struct buf *out)
              w->size_ms);
     if (w->kind == WINDOW_HOPPING)
         duration(out, " every ", w->every_ms);
+    if (w->tz != NULL)
+        buf_printf(out, " %s", w->tz);
     if (w->grace_ms > 0)
         duration(out, " +", w->grace_ms);
 }

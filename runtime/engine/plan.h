@@ -105,6 +105,8 @@ struct plan_window {
     int64_t size_ms;  // or gap, or last
     int64_t every_ms; // == size_ms for tumbling
     int64_t grace_ms;
+    const char *tz;          // of windows of local days; NULL
+    const struct zone *zone; // by plan_finish
     int line;
 };
 

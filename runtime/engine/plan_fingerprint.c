@@ -76,6 +76,8 @@ static void add_window(struct buf *b, const struct plan_node *n)
 
     buf_printf(b, "%d,%lld,%lld,%lld,", (int)w->kind, (long long)w->size_ms, (long long)w->every_ms,
                (long long)w->grace_ms);
+    if (w->tz != NULL)
+        buf_printf(b, "tz %s,", w->tz);
     for (int i = 0; i < n->n_key_names; i++)
         buf_printf(b, "%s,", n->key_names[i]);
     for (int i = 0; i < n->aggregate.n; i++) {

@@ -2,6 +2,7 @@
 //
 // From what the loader wrote down to what the engine can run: checks, then passes over the nodes.
 //
+//   zones         time zones that windows name are read from the system
 //   writers       what writes a table stands before its changes()
 //   order         inputs before readers; who reads which port
 //   fields        one field plan per stream; expressions compiled against it and the types that
@@ -16,6 +17,7 @@
 #include "runtime/engine/plan_passes.h"
 
 #include "runtime/base/limits.h"
+#include "runtime/base/zone.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -284,6 +286,20 @@ static int check_plan(const struct plan *p, struct err *e)
     return rc == 0 ? check_outboxes(p, e) : rc;
 }
 
+static int read_zones(struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_nodes; i++) {
+        struct plan_window *w = &p->nodes[i].aggregate.window;
+        struct err why;
+
+        if (p->nodes[i].kind != NODE_AGGREGATE || w->tz == NULL)
+            continue;
+        if (zone_load(w->tz, &p->arena, &w->zone, &why) != 0)
+            return plan_refuse(p, w->line, e, "in window: %s", why.text);
+    }
+    return 0;
+}
+
 int plan_finish(struct plan *p, struct err *e)
 {
     int rc;
@@ -293,6 +309,8 @@ int plan_finish(struct plan *p, struct err *e)
     rc = plan_pass_writers(p, e);
     if (rc == 0)
         rc = check_plan(p, e);
+    if (rc == 0)
+        rc = read_zones(p, e);
     if (rc == 0)
         rc = plan_pass_order(p, e);
     if (rc == 0)

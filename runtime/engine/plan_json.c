@@ -195,6 +195,8 @@ static void aggregate_json(const struct plan *p, const struct plan_node *n, stru
         number(out, "every_ms", w->every_ms);
         number(out, "grace_ms", w->grace_ms);
     }
+    if (w->tz != NULL)
+        text(out, "tz", w->tz);
     buf_append_str(out, ",\"aggregates\":[");
     for (int i = 0; i < n->aggregate.n; i++) {
         const struct plan_aggregate *a = &n->aggregate.aggs[i];

@@ -210,6 +210,7 @@ static void read_window(struct reading *r, int t, struct plan_node *node)
         w->size_ms = get_int(r, at, "size", 0);
         w->every_ms = get_int(r, at, "every", 0);
         w->grace_ms = get_int(r, at, "grace", 0);
+        w->tz = get_text(r, at, "tz");
         w->line = (int)get_int(r, at, "line", 0);
         w->kind = strcmp(get_text(r, at, "kind"), "gap") == 0    ? WINDOW_SESSION
                   : strcmp(get_text(r, at, "kind"), "last") == 0 ? WINDOW_LAST

@@ -232,11 +232,23 @@ function S.match(h, e)
   })
 end
 
+local day = 24 * 3600 * 1000
+
+local function zone(line, opts, w, kind)
+  if type(opts.tz) ~= "string" then
+    fail(line, "in window: tz is the name of a time zone, such as \"Europe/Oslo\"")
+  end
+  if kind ~= "size" or w.size % day ~= 0 or w.every % day ~= 0 then
+    fail(line, "in window: tz is for windows of whole days: size = \"1d\"")
+  end
+  return opts.tz
+end
+
 function S.window(h, opts)
   local d, line = this(h, "window", stream)
   if type(opts) ~= "table" then fail(line, ":window wants {size = ...}") end
   options(line, "window", opts, { size = "any", every = "any", grace = "any", gap = "any",
-      last = "any", tz = "later" })
+      last = "any", tz = "any" })
   local kind = opts.gap ~= nil and "gap" or opts.last ~= nil and "last" or "size"
   for _, other in ipairs { "size", "every", "gap", "last" } do
     if kind ~= "size" and other ~= kind and opts[other] ~= nil then
@@ -255,6 +267,7 @@ function S.window(h, opts)
   if w.every > w.size then
     fail(line, "in window: every is longer than size, so records would fall between")
   end
+  if opts.tz ~= nil then w.tz = zone(line, opts, w, kind) end
   return handle(window, { from = input(d), spec = w, line = line })
 end
 

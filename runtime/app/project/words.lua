@@ -180,7 +180,7 @@ function every(interval) end
 ---@field gap? leat.Duration sessions: until this long nothing came
 ---@field last? leat.Duration each record with those of this long before it
 ---@field grace? leat.Duration how long a window waits for late records
----@field tz? string
+---@field tz? string of windows of whole days: "Europe/Oslo", whose days they are
 
 ---@class leat.Stream
 local Stream = {}

@@ -65,8 +65,19 @@ static const struct refused refusals[] = {
      "jobs/t.lua:2: in window: last and every do not go together"},
     {JOB "from 'a' :by 'k' :window { size = '1m', every = '2m' }",
      "jobs/t.lua:2: in window: every is longer than size, so records would fall between"},
-    {JOB "from 'a' :by 'k' :window { size = '1d', tz = 'Europe/Oslo' }",
-     "jobs/t.lua:2: option 'tz' of window is not supported by this version"},
+    {JOB "from 'a' :by 'k' :window { size = '1d', tz = 'Europe/Olso' } :aggregate { n = count() }\n"
+         "  :into 't'",
+     "jobs/t.lua:2: in window: there is no time zone \"Europe/Olso\": names are such as "
+     "\"Europe/Oslo\", and the system's tz database must be installed"},
+    {JOB "from 'a' :by 'k' :window { size = '1d', tz = '../passwd' } :aggregate { n = count() }\n"
+         "  :into 't'",
+     "jobs/t.lua:2: in window: \"../passwd\" is no name of a time zone"},
+    {JOB "from 'a' :by 'k' :window { size = '12h', tz = 'Europe/Oslo' }",
+     "jobs/t.lua:2: in window: tz is for windows of whole days: size = \"1d\""},
+    {JOB "from 'a' :by 'k' :window { gap = '1d', tz = 'Europe/Oslo' }",
+     "jobs/t.lua:2: in window: tz is for windows of whole days: size = \"1d\""},
+    {JOB "from 'a' :by 'k' :window { size = '1d', tz = 1 }",
+     "jobs/t.lua:2: in window: tz is the name of a time zone, such as \"Europe/Oslo\""},
     {JOB "from 'a' :by 'k' :window { gap = '1m' } :aggregate { n = count() } :changes() :to 'b'",
      "jobs/t.lua:2: in changes: the changes of session windows are not supported by this version; "
      ":final() gives the closed ones"},
