@@ -10,6 +10,7 @@
 //   watermark  sessions whose end + grace it has reached are closed by end, then key bytes
 //   flush      rows that are left behind are deleted, dirty sessions written, each once (see
 //              session_rows.c)
+//   changes    a bridge tells of the rows that go, then of the one that grew
 //   commit     keys may be evicted, least recently used first
 //   abort      everything is forgotten
 //
@@ -21,7 +22,8 @@
 // nothing and has evicted nothing, nothing is read.
 //
 // A record that is late by itself may join an open session and pull its start to where a closed
-// session began. Both would be the same row of a table: the open one's replaces it.
+// session began. Both would be the same row of a table: the open one's replaces it (and is told as
+// a new one).
 //
 // Undo: a record remembers its session's bounds and accumulators and the list of its key's
 // sessions. Absorbed sessions are kept as they were until the commit. When a key has to be looked
@@ -34,7 +36,7 @@
 #include "operators/window.h"
 #include "runtime/base/heap.h"
 
-// --- records ---
+// --- sessions ---
 
 struct begun {
     struct sessions *x;
@@ -150,6 +152,62 @@ static int grow(struct sessions *x, struct session_key *k, size_t at, size_t n, 
     return functions_add(&x->r.f, s->acc, x->r.f.args, ev->time, e);
 }
 
+// --- changes ---
+
+// Rows as changes() tells of them, and the starts under which they stand.
+struct told {
+    size_t n;
+    struct value *rows;
+    int64_t *starts;
+};
+
+static struct value *parts_of(struct sessions *x, const struct session *s)
+{
+    struct arena *a = run_arena(x->op.run);
+    struct value *parts = arena_alloc(a, (size_t)x->r.n_key * sizeof(*parts));
+
+    results_parts(&x->r, s->key->k.key, s->exact, parts, a);
+    return parts;
+}
+
+static struct value row_of(struct sessions *x, const struct session *s)
+{
+    return results_row(&x->r, parts_of(x, s), s->acc, s->b.start, s->b.end);
+}
+
+static void rows_of(struct sessions *x, struct session *const *list, size_t n, struct told *out)
+{
+    struct arena *a = run_arena(x->op.run);
+
+    *out = (struct told){.n = n,
+                         .rows = arena_alloc(a, n * sizeof(*out->rows)),
+                         .starts = arena_alloc(a, n * sizeof(*out->starts))};
+    for (size_t i = 0; i < n; i++) {
+        out->rows[i] = row_of(x, list[i]);
+        out->starts[i] = list[i]->b.start;
+    }
+}
+
+// What a record has made of the rows before it: those of sessions that were taken in are gone, and
+// so is that of one whose start has moved.
+static int tell(struct sessions *x, const struct session *s, const struct told *before,
+                const struct event *ev, struct err *e)
+{
+    struct value none = VALUE_OF_MISSING, row = row_of(x, s), *parts = parts_of(x, s);
+    const struct value *old = &none;
+    int rc = 0;
+
+    for (size_t i = 0; i < before->n && rc == 0; i++) {
+        if (before->starts[i] == s->b.start)
+            old = &before->rows[i];
+        else
+            rc = results_changed(&x->r, ev, parts, &before->rows[i], &none, e);
+    }
+    return rc != 0 ? rc : results_changed(&x->r, ev, parts, old, &row, e);
+}
+
+// --- a record ---
+
 // The sessions that overlap [t, t + gap): *at is the first, or where it would be.
 static size_t overlapping(const struct sessions *x, const struct session_key *k, int64_t t,
                           size_t *at)
@@ -169,6 +227,7 @@ static int sessions_process(struct operator *o, struct event *ev, int input, str
     struct sessions *x = (struct sessions *)o;
     const struct value *parts;
     struct session_key *k;
+    struct told before;
     size_t at, n;
     int rc = session_keys_know(x, e);
 
@@ -186,7 +245,12 @@ static int sessions_process(struct operator *o, struct event *ev, int input, str
     rc = functions_eval(&x->r.f, ev, e);
     if (rc < 0)
         return rc;
-    return n == 0 ? begin(x, k, at, ev, parts, e) : grow(x, k, at, n, ev, e);
+    if (o->node->n_outs[OUT_CHANGES] > 0)
+        rows_of(x, k->list + at, n, &before);
+    rc = n == 0 ? begin(x, k, at, ev, parts, e) : grow(x, k, at, n, ev, e);
+    if (rc < 0 || o->node->n_outs[OUT_CHANGES] == 0)
+        return rc;
+    return tell(x, k->list[at], &before, ev, e);
 }
 
 // --- the watermark ---

@@ -67,10 +67,6 @@ static int check_changes(const struct plan *p, const struct plan_node *n,
     if (n->changes.name == NULL &&
         (from->kind != NODE_AGGREGATE || from->aggregate.window.kind == WINDOW_LAST))
         return plan_refuse(p, n->line, e, "in changes: it needs a table or an aggregate before it");
-    if (n->changes.name == NULL && from->aggregate.window.kind == WINDOW_SESSION)
-        return plan_refuse(p, n->line, e,
-                           "in changes: the changes of session windows are not supported by this "
-                           "version; :final() gives the closed ones");
     return 0;
 }
 

@@ -8,6 +8,14 @@ days:final() :to "days.closed"
 days:changes() :select { "sku", "n", was = "$old.n" } :to "days.changed"
 days:changes { latest = true } :select { "sku", "n" } :to "days.latest"
 
+local visits = from "clicks" { time = "at", disorder = "1m" } :by "who" :window { gap = "10s" }
+  :aggregate { n = count() }
+visits:into "visits"
+visits:changes() :set { start = "coalesce(window_start, $old.window_start)" }
+  :select { who = "$key", at = "(start - 1767225600000) // 1000", "n", was = "$old.n",
+            gone = "n == nil" }
+  :to "visits.changed"
+
 local stock = table "stock" [[ sku text primary key, n integer not null default 0, place text ]]
 from "moves" :match "type" {
   Move = stock:add("sku", { n = "n" }),
@@ -86,6 +94,37 @@ end)
 test("changes: a record that writes twice gives both", function(t)
   t:send("moves", { type = "Twice", sku = "a" })
   t:expect("stock.changed", { { n = 1, was = null }, { n = 3, was = 1 } })
+end)
+
+local function click(t, at) t:send("clicks", { who = "ann", at = t0 + at * 1000 }) end
+
+test("changes: a session's row changes with each of its records", function(t)
+  click(t, 0)
+  click(t, 5)
+  click(t, 30)
+  t:expect("visits.changed", {
+    { who = "ann", at = 0, n = 1, was = null }, { at = 0, n = 2, was = 1 },
+    { at = 30, n = 1, was = null },
+  })
+end)
+
+test("changes: rows of sessions that a record joins go, one of them grows", function(t)
+  t:batch(function() click(t, 15) click(t, 0) click(t, 9) end)
+  t:rows("select n from visits", { { n = 3 } })
+  t:expect("visits.changed", {
+    { at = 15, n = 1, was = null }, { at = 0, n = 1, was = null },
+    { at = 15, gone = true, was = 1 }, { at = 0, n = 3, was = 1 },
+  })
+end)
+
+test("changes: a session that begins earlier than it did is another row", function(t)
+  click(t, 30)
+  t:restart()
+  click(t, 25)
+  t:expect("visits.changed", {
+    { at = 30, n = 1, was = null },
+    { at = 30, gone = true, was = 1 }, { at = 25, n = 2, was = null },
+  })
 end)
 
 test("every: ticks at the multiples of its interval, by the clock", function(t)

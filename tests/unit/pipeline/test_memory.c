@@ -114,7 +114,8 @@ static void dump_topic(struct trial *t, const char *topic, struct buf *out)
 static void trial(bool tight, struct buf *out)
 {
     static const char *const topics[] = {"closed", "visited", "last", "once",
-                                         "pairs",  "fired",   "dead", "mapped"};
+                                         "pairs",  "fired",   "dead", "mapped",
+                                         "visit_changes"};
     struct trial t = {.tight = tight, .now = DRIVEN_START + 100000};
 
     random_seed(&t.records, seed);

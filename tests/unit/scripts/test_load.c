@@ -78,9 +78,6 @@ static const struct refused refusals[] = {
      "jobs/t.lua:2: in window: tz is for windows of whole days: size = \"1d\""},
     {JOB "from 'a' :by 'k' :window { size = '1d', tz = 1 }",
      "jobs/t.lua:2: in window: tz is the name of a time zone, such as \"Europe/Oslo\""},
-    {JOB "from 'a' :by 'k' :window { gap = '1m' } :aggregate { n = count() } :changes() :to 'b'",
-     "jobs/t.lua:2: in changes: the changes of session windows are not supported by this version; "
-     ":final() gives the closed ones"},
     {JOB "from 'a' :by 'k' :aggregate { p = quantile(9, 'x') }",
      "jobs/t.lua:2: quantile wants a number from 0 to 1 first: quantile(0.95, \"field\")"},
     {JOB "from 'a' :by 'k' :aggregate { p = top('x') }",
