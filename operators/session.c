@@ -227,7 +227,7 @@ static int sessions_process(struct operator *o, struct event *ev, int input, str
     struct sessions *x = (struct sessions *)o;
     const struct value *parts;
     struct session_key *k;
-    struct told before;
+    struct told before = {0};
     size_t at, n;
     int rc = session_keys_know(x, e);
 
