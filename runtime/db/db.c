@@ -303,7 +303,30 @@ static int configure(struct db *db, const char *path, const struct db_options *o
     return rc;
 }
 
-int db_open(struct db **out, const char *path, const struct db_options *o, struct err *e)
+// A process that died while it made the file, or wrote a WAL that nobody has read since, leaves
+// work that a connection without the right to write refuses to do.
+static bool wants_recovery(const struct db *db)
+{
+    int rc = sqlite3_extended_errcode(db->h);
+
+    return rc == SQLITE_READONLY_ROLLBACK || rc == SQLITE_READONLY_RECOVERY ||
+           rc == SQLITE_READONLY_CANTINIT;
+}
+
+// Whoever opens it for writing and reads has SQLite do it.
+static bool recover(const char *path)
+{
+    sqlite3 *h = NULL;
+    int rc = sqlite3_open_v2(path, &h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(h, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    sqlite3_close(h);
+    return rc == SQLITE_OK;
+}
+
+static int open_once(struct db **out, const char *path, const struct db_options *o,
+                     bool *unrecovered, struct err *e)
 {
     struct db *db = heap_zalloc(sizeof *db);
     struct err cause = {0};
@@ -327,12 +350,23 @@ int db_open(struct db **out, const char *path, const struct db_options *o, struc
         if (rc < 0)
             err_set(e, rc, rc == LEAT_EINVAL ? "%.0s%s" : "%s: %s", path, cause.text);
     }
+    *unrecovered = rc < 0 && db->h != NULL && wants_recovery(db);
     if (rc < 0) {
         db_close(db);
         return rc;
     }
     *out = db;
     return 0;
+}
+
+int db_open(struct db **out, const char *path, const struct db_options *o, struct err *e)
+{
+    bool unrecovered;
+    int rc = open_once(out, path, o, &unrecovered, e);
+
+    if (unrecovered && o->mode == DB_READER && recover(path))
+        rc = open_once(out, path, o, &unrecovered, e);
+    return rc;
 }
 
 void db_close(struct db *db)

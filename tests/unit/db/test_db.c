@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "runtime/base/failpoint.h"
 #include "runtime/db/db.h"
@@ -162,6 +163,61 @@ static void lowered_synchronous_is_refused(void **state)
     failpoint_arm("db_normal");
     assert_int_equal(db_open(&fx->db, fx->path, &o, &fx->e), LEAT_EINVAL);
     assert_non_null(strstr(fx->e.text, "synchronous"));
+}
+
+static void run_raw(sqlite3 *h, const char *sql)
+{
+    if (sqlite3_exec(h, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(h));
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[4096];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    size_t n;
+
+    assert_true(in != NULL && out != NULL);
+    while ((n = fread(bytes, 1, sizeof bytes, in)) > 0)
+        assert_int_equal(fwrite(bytes, 1, n, out), n);
+    fclose(in);
+    fclose(out);
+}
+
+// The file and its journal as a process leaves them that dies in a transaction that has begun to
+// write into the file.
+static void given_hot_journal(struct fixture *fx)
+{
+    char from[120], journal[140], to[120];
+    sqlite3 *h;
+
+    (void)snprintf(from, sizeof from, "%s/b.db", fx->dir);
+    (void)snprintf(journal, sizeof journal, "%s-journal", from);
+    (void)snprintf(to, sizeof to, "%s-journal", fx->path);
+    assert_int_equal(sqlite3_open(from, &h), SQLITE_OK);
+    run_raw(h, "PRAGMA cache_size=2; CREATE TABLE t (x); INSERT INTO t VALUES (1); BEGIN; "
+               "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+               "INSERT INTO t SELECT zeroblob(4000) FROM n");
+    copy_file(from, fx->path);
+    copy_file(journal, to);
+    sqlite3_close(h);
+}
+
+static void readers_find_what_a_crash_left(void **state)
+{
+    // A transaction that a dead process left half-way in the file is taken back for a reader too,
+    // which may not write.
+    struct fixture *fx = *state;
+    struct db_options o = {.mode = DB_READER};
+    int64_t n = 0;
+
+    given_hot_journal(fx);
+    if (db_open(&fx->db, fx->path, &o, &fx->e) != 0)
+        fail_msg("%s", fx->e.text);
+    db_set_policy(fx->db, NULL);
+    assert_int_equal(db_begin(fx->db, &fx->e), 0);
+    assert_int_equal(db_query_int(fx->db, "SELECT count(*) FROM t", &n, &fx->e), 0);
+    assert_int_equal(n, 1);
 }
 
 static void foreign_files_are_refused(void **state)
@@ -697,6 +753,7 @@ int main(void)
         T(writer_is_durable),
         T(lowered_journal_is_refused),
         T(lowered_synchronous_is_refused),
+        T(readers_find_what_a_crash_left),
         T(foreign_files_are_refused),
         T(errors_are_classed),
         T(busy_and_interrupted),
