@@ -192,7 +192,7 @@ def check_dead(records, out, heads):
         if topic != "in" or at in seen or at not in want:
             raise Violation(f"E5: the dead letter of {topic}/{partition}@{offset} is there twice "
                             "or is no poison")
-        # One that runs for a second may be what runs at three deaths in a row: then it is suspected.
+        # One that runs for a second may be what runs at three deaths in a row, and is suspected.
         if kind not in (("budget", "crash") if value["v"] % 9973 == 0 else ("lua",)):
             raise Violation(f"E5: v={value['v']} has class {kind}")
         if value["v"] != want[at]["v"]:
