@@ -52,7 +52,8 @@ struct db_image {
 #define DB_BUSY_MS 250
 
 // LEAT_ENOTFOUND, LEAT_ECORRUPT (no database), LEAT_EINVAL (durability was lowered: the text names
-// the pragma), LEAT_EIO.
+// the pragma), LEAT_EIO. What a process left that died while it wrote is taken back or read first,
+// for a reader too: the file is then opened for writing once.
 int db_open(struct db **out, const char *path, const struct db_options *o,
             struct err *e) LEAT_CHECKED;
 // Rolls back what is open; all statements must have been freed. NULL is fine.
