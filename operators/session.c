@@ -25,9 +25,9 @@
 // session began. Both would be the same row of a table: the open one's replaces it (and is told as
 // a new one).
 //
-// Undo: a record remembers its session's bounds and accumulators and the list of its key's
-// sessions. Absorbed sessions are kept as they were until the commit. When a key has to be looked
-// at is not undone: it may then be looked at too early, which finds nothing to do.
+// Undo: a record remembers its session's bounds and accumulators, and how to make the list of its
+// key's sessions what it was. Absorbed sessions are kept as they were until the commit. When a key
+// has to be looked at is not undone: it may be looked at too early, which finds nothing to do.
 #include "operators/session.h"
 
 #include "operators/groupkey.h"
@@ -38,16 +38,35 @@
 
 // --- sessions ---
 
+static void list_room(struct session_key *k, size_t at, size_t n)
+{
+    while (k->n + n > k->cap) {
+        k->cap = k->cap > 0 ? k->cap * 2 : 2;
+        k->list = heap_realloc(k->list, k->cap * sizeof(struct session *));
+    }
+    memmove(k->list + at + n, k->list + at, (k->n - at) * sizeof(struct session *));
+    k->n += n;
+}
+
+static void list_cut(struct session_key *k, size_t at, size_t n)
+{
+    k->n -= n;
+    memmove(k->list + at, k->list + at + n, (k->n - at) * sizeof(struct session *));
+}
+
 struct begun {
     struct sessions *x;
     struct session *s;
+    size_t at;
 };
 
 // What its accumulators own is undone before.
 static void undo_begin(void *arg)
 {
     struct begun *u = arg;
+    struct session_key *k = u->s->key;
 
+    list_cut(k, u->at, 1);
     session_free(u->x, u->s);
 }
 
@@ -74,18 +93,6 @@ static void remember(struct sessions *x, struct session *s)
         run_undo_bytes(x->op.run, s->acc, x->r.f.bytes);
 }
 
-// Room first: a block that moves is not undone.
-static void remember_list(struct sessions *x, struct session_key *k)
-{
-    if (k->n == k->cap) {
-        k->cap = k->cap > 0 ? k->cap * 2 : 2;
-        k->list = heap_realloc(k->list, k->cap * sizeof(struct session *));
-    }
-    if (k->n > 0)
-        run_undo_bytes(x->op.run, k->list, k->n * sizeof(struct session *));
-    run_undo_bytes(x->op.run, &k->n, sizeof(k->n));
-}
-
 static int begin(struct sessions *x, struct session_key *k, size_t at, struct event *ev,
                  const struct value *parts, struct err *e)
 {
@@ -96,13 +103,11 @@ static int begin(struct sessions *x, struct session_key *k, size_t at, struct ev
     if (rc < 0)
         return rc;
     s = session_new(x, k, buf_bytes(&x->r.blob));
-    *u = (struct begun){x, s};
+    *u = (struct begun){x, s, at};
+    list_room(k, at, 1);
+    k->list[at] = s;
     run_undo_call(x->op.run, undo_begin, u);
     s->b = (struct session_bounds){.start = ev->time, .end = ev->time + x->window->size_ms};
-    remember_list(x, k);
-    memmove(k->list + at + 1, k->list + at, (k->n - at) * sizeof(struct session *));
-    k->list[at] = s;
-    k->n++;
     if (!k->in_heap || session_deadline(x, s) < k->at)
         session_key_move(x, k, session_deadline(x, s));
     remember(x, s); // so that what an undone record leaves behind can be dropped
@@ -125,6 +130,37 @@ static int absorb(struct sessions *x, struct session *into, struct session *s, s
     return 0;
 }
 
+struct bridged {
+    const struct sessions *x;
+    struct session_key *k;
+    size_t at, n;   // where they were in the list
+    size_t gone_at; // where they are among the absorbed
+};
+
+static void undo_bridge(void *arg)
+{
+    const struct bridged *u = arg;
+
+    list_room(u->k, u->at, u->n);
+    memcpy(u->k->list + u->at, u->x->absorbed + u->gone_at, u->n * sizeof(struct session *));
+}
+
+static int bridge(struct sessions *x, struct session *into, size_t at, size_t n, struct err *e)
+{
+    struct session_key *k = into->key;
+    struct bridged *u = arena_alloc(run_arena(x->op.run), sizeof(*u));
+    int rc = 0;
+
+    *u = (struct bridged){.x = x, .k = k, .at = at, .n = n, .gone_at = x->n_absorbed};
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = absorb(x, into, k->list[at + i], e);
+    if (rc < 0)
+        return rc;
+    list_cut(k, at, n);
+    run_undo_call(x->op.run, undo_bridge, u);
+    return 0;
+}
+
 // The record lies in list[at .. at + n).
 static int grow(struct sessions *x, struct session_key *k, size_t at, size_t n, struct event *ev,
                 struct err *e)
@@ -136,13 +172,9 @@ static int grow(struct sessions *x, struct session_key *k, size_t at, size_t n, 
     remember(x, s);
     run_undo_bytes(x->op.run, &x->n_ops, sizeof(x->n_ops));
     if (n > 1)
-        remember_list(x, k);
-    for (size_t i = 1; i < n && rc == 0; i++)
-        rc = absorb(x, s, k->list[at + i], e);
+        rc = bridge(x, s, at + 1, n - 1, e);
     if (rc < 0)
         return rc;
-    memmove(k->list + at + 1, k->list + at + n, (k->n - at - n) * sizeof(struct session *));
-    k->n -= n - 1;
     if (ev->time < s->b.start) {
         leave_row(x, s);
         s->b.start = ev->time;
@@ -212,11 +244,17 @@ static int tell(struct sessions *x, const struct session *s, const struct told *
 static size_t overlapping(const struct sessions *x, const struct session_key *k, int64_t t,
                           size_t *at)
 {
-    size_t n = 0;
+    size_t n = 0, above = k->n;
 
     *at = 0;
-    while (*at < k->n && k->list[*at]->b.end <= t)
-        ++*at;
+    while (*at < above) {
+        size_t mid = *at + (above - *at) / 2;
+
+        if (k->list[mid]->b.end <= t)
+            *at = mid + 1;
+        else
+            above = mid;
+    }
     while (*at + n < k->n && k->list[*at + n]->b.start < t + x->window->size_ms)
         n++;
     return n;
@@ -270,21 +308,12 @@ static int emit_final(struct sessions *x, const struct session *s, struct err *e
     return operator_emit(&x->op, OUT_FINAL, &ev, e);
 }
 
-static void list_remove(struct session_key *k, const struct session *s)
-{
-    size_t i = 0;
-
-    while (k->list[i] != s)
-        i++;
-    memmove(k->list + i, k->list + i + 1, (k->n - i - 1) * sizeof(struct session *));
-    k->n--;
-}
-
+// The first of its key.
 static int close_session(struct sessions *x, struct session *s, struct err *e)
 {
     int rc;
 
-    list_remove(s->key, s);
+    list_cut(s->key, 0, 1);
     s->b.flags |= SESSION_OVER;
     session_keep(&x->graves, &x->n_graves, &x->cap_graves, s);
     session_key_list(x, s->key);
@@ -299,21 +328,28 @@ static int close_session(struct sessions *x, struct session *s, struct err *e)
 // The session of the key that closes first, if that is now.
 static int close_of(struct sessions *x, struct session_key *k, struct err *e)
 {
-    int64_t at = k->at, next = session_key_next(x, k);
     int rc = 0;
 
-    for (size_t i = 0; i < k->n && next == at; i++) {
-        if (session_deadline(x, k->list[i]) != at)
-            continue;
-        rc = close_session(x, k->list[i], e);
-        next = session_key_next(x, k);
-        break;
-    }
-    session_key_move(x, k, next);
+    if (session_key_next(x, k) == k->at)
+        rc = close_session(x, k->list[0], e);
+    session_key_move(x, k, session_key_next(x, k));
     return rc;
 }
 
-// Its row of the due index is gone: the flush puts it back where it belongs by then.
+// A row of the due index is gone. Its session has closed by the flush, or is put where it belongs
+// by then. Whose it was is found near the front.
+static void unplace(struct sessions *x, struct session_key *k, int64_t at)
+{
+    size_t i = 0;
+
+    while (i < k->n && k->list[i]->due_at != at)
+        i++;
+    if (i == k->n)
+        return;
+    k->list[i]->due_at = DUE_NEVER;
+    touch(x, k->list[i]);
+}
+
 static int take_due(void *arg, const struct due_row *row, struct err *e)
 {
     struct sessions *x = arg;
@@ -335,8 +371,7 @@ static int take_due(void *arg, const struct due_row *row, struct err *e)
     rc = session_key_find(x, parts, &k, e);
     if (rc < 0)
         return rc;
-    k->due_at = DUE_NEVER;
-    session_key_list(x, k);
+    unplace(x, k, row->at);
     return 0;
 }
 

@@ -18,6 +18,7 @@ enum session_flag {
 
 struct session {
     struct session_key *key;
+    int64_t due_at; // where its row of the due index stands; DUE_NEVER: it has none
     struct bytes exact; // behind the accumulators
     struct session_bounds {
         int64_t start, end;
@@ -29,11 +30,10 @@ struct session {
 // A key in memory, with all of its open sessions.
 struct session_key {
     struct keyblock k;
-    struct session **list; // by start
+    struct session **list; // by start, and so by end: they do not overlap
     size_t n, cap;
     int64_t at; // when it has to be looked at: no later than the first deadline
     size_t heap_at;
-    int64_t due_at; // where its row of the due index stands; all of its sessions' rows say so too
     bool in_heap;
     bool listed; // among the dirty
     bool recent; // touched since the eviction's hand passed
@@ -49,7 +49,7 @@ struct row_op {
 
 struct due_op {
     int64_t at;
-    struct session_key *key;
+    const struct session *s;
     bool del;
 };
 
@@ -78,8 +78,7 @@ struct sessions {
 
 // --- session_keys.c ---
 
-// Whether there are any rows, before the first use: every key that has some has one in the due
-// index.
+// Whether there are any rows, before the first use: every open session has one in the due index.
 int session_keys_know(struct sessions *x, struct err *e) LEAT_CHECKED;
 // The key in x->r.key, whose parts came like this, with its sessions.
 int session_key_find(struct sessions *x, const struct value *parts, struct session_key **out,
@@ -88,7 +87,7 @@ struct session *session_new(struct sessions *x, struct session_key *k, struct by
 void session_free(struct sessions *x, struct session *s);
 void session_keep(struct session ***list, size_t *n, size_t *cap, struct session *s);
 int64_t session_deadline(const struct sessions *x, const struct session *s);
-// The smallest deadline of its sessions; DUE_NEVER.
+// The first deadline of its sessions; DUE_NEVER.
 int64_t session_key_next(const struct sessions *x, const struct session_key *k);
 // Moves it in the heap; DUE_NEVER: out of it.
 void session_key_move(struct sessions *x, struct session_key *k, int64_t at);

@@ -97,14 +97,7 @@ int64_t session_deadline(const struct sessions *x, const struct session *s)
 
 int64_t session_key_next(const struct sessions *x, const struct session_key *k)
 {
-    int64_t next = DUE_NEVER;
-
-    for (size_t i = 0; i < k->n; i++) {
-        int64_t at = session_deadline(x, k->list[i]);
-
-        next = at < next ? at : next;
-    }
-    return next;
+    return k->n > 0 ? session_deadline(x, k->list[0]) : DUE_NEVER;
 }
 
 static size_t session_bytes(const struct sessions *x, const struct session *s)
@@ -121,6 +114,7 @@ struct session *session_new(struct sessions *x, struct session_key *k, struct by
         memcpy(behind, exact.p, exact.n);
     s->exact = bytes_of(behind, exact.n);
     s->key = k;
+    s->due_at = DUE_NEVER;
     x->bytes += session_bytes(x, s);
     return s;
 }
@@ -184,7 +178,7 @@ static struct session_key *key_new(struct sessions *x, const struct value *parts
     plain = arena_alloc(&x->r.arena, (size_t)x->r.n_key * sizeof(*plain));
     group_key_decode(key, plain, x->r.n_key, &x->r.arena);
     k = keyblock_new(sizeof(*k), key, x->r.typed_keys ? parts : plain, x->r.n_key);
-    k->at = k->due_at = DUE_NEVER;
+    k->at = DUE_NEVER;
     k->recent = true;
     x->bytes += key_bytes(k);
     return k;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows of sessions. Beside the row of each open session the due index has one of its key, at the
-// first deadline of its sessions or earlier; where, stands in the blob of each of them, so that a
-// key that comes back into memory knows. When the place changes they are written again.
+// Rows of sessions. Beside the row of each open session stands one in the due index, under its key,
+// at its deadline or earlier; where, its blob says, so that a session that comes back into memory
+// knows. It moves when it has been found too early, not when the session grows.
 //
-// The blob: version u8 = 4, end, due_at (varints), the key's parts (results.h), the accumulators.
+// No two open sessions of a key stand at one place: each place less the grace lies within its
+// session, after the start, and sessions do not overlap. Where one takes over the place of another
+// that ended in the same step, the deletion is written first.
+//
+// The blob: version u8 = 5, end, due_at (varints), the key's parts (results.h), the accumulators.
 #include "operators/groupkey.h"
 #include "operators/pack.h"
 #include "operators/session.h"
@@ -13,7 +17,7 @@
 
 #include <stdlib.h>
 
-#define BLOB_VERSION 4
+#define BLOB_VERSION 5
 
 static int unreadable(const struct sessions *x, struct err *e)
 {
@@ -77,7 +81,7 @@ static int load_row(void *arg, const struct state_key *row, struct bytes blob)
     s = session_new(x, l->key, f.exact);
     s->b = (struct session_bounds){.start = row->window, .end = f.end, .flags = SESSION_STORED};
     session_keep(&l->key->list, &l->key->n, &l->key->cap, s); // rows come by start
-    l->key->due_at = f.due_at;
+    s->due_at = f.due_at;
     if (functions_unpack(&x->r.f, s->acc, &blob) < 0 || blob.n > 0)
         return unreadable(x, l->err);
     return 0;
@@ -119,7 +123,7 @@ static int pack_session(struct sessions *x, const struct session *s, struct err 
     buf_clear(&x->r.blob);
     pack_u8(&x->r.blob, BLOB_VERSION);
     pack_int(&x->r.blob, s->b.end);
-    pack_int(&x->r.blob, s->key->due_at);
+    pack_int(&x->r.blob, s->due_at);
     results_pack_exact(&x->r, s->exact, &x->r.blob);
     return functions_pack(&x->r.f, s->acc, &x->r.blob, e);
 }
@@ -208,38 +212,42 @@ static int write_rows(struct sessions *x, struct err *e)
 
 // --- the due index ---
 
-static void due_op(struct sessions *x, struct session_key *k, bool del)
+static void due_op(struct sessions *x, const struct session *s, bool del)
 {
     if (x->n_dues == x->cap_dues) {
         x->cap_dues = x->cap_dues > 0 ? x->cap_dues * 2 : 16;
         x->dues = heap_realloc(x->dues, x->cap_dues * sizeof(*x->dues));
     }
-    x->dues[x->n_dues++] = (struct due_op){.at = k->due_at, .key = k, .del = del};
+    x->dues[x->n_dues++] = (struct due_op){.at = s->due_at, .s = s, .del = del};
 }
 
-static void place_key(struct sessions *x, struct session_key *k)
+static void place(struct sessions *x, struct session *s)
 {
-    int64_t next = session_key_next(x, k);
-
-    if (k->n > 0 ? k->due_at <= next : k->due_at == DUE_NEVER)
+    if (s->due_at != DUE_NEVER)
         return;
-    run_undo_bytes(x->op.run, &k->due_at, sizeof(k->due_at));
-    if (k->due_at != DUE_NEVER)
-        due_op(x, k, true);
-    k->due_at = next;
-    if (k->n > 0)
-        due_op(x, k, false);
-    for (size_t i = 0; i < k->n; i++)
-        k->list[i]->b.flags |= SESSION_DIRTY;
+    run_undo_bytes(x->op.run, &s->due_at, sizeof(s->due_at));
+    s->due_at = session_deadline(x, s);
+    due_op(x, s, false);
+}
+
+static void displace(struct sessions *x, struct session **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i]->due_at == DUE_NEVER)
+            continue;
+        due_op(x, list[i], true);
+        run_undo_bytes(x->op.run, &list[i]->due_at, sizeof(list[i]->due_at));
+        list[i]->due_at = DUE_NEVER;
+    }
 }
 
 static int in_due_order(const void *a, const void *b)
 {
     const struct due_op *x = a, *y = b;
+    int cmp = (x->at > y->at) - (x->at < y->at);
 
-    if (x->at != y->at)
-        return x->at < y->at ? -1 : 1;
-    return bytes_cmp(x->key->k.key, y->key->k.key);
+    cmp = cmp != 0 ? cmp : bytes_cmp(x->s->key->k.key, y->s->key->k.key);
+    return cmp != 0 ? cmp : y->del - x->del;
 }
 
 static int write_dues(struct sessions *x, struct err *e)
@@ -250,11 +258,11 @@ static int write_dues(struct sessions *x, struct err *e)
         qsort(x->dues, x->n_dues, sizeof(*x->dues), in_due_order);
     for (size_t i = 0; i < x->n_dues && rc == 0; i++) {
         const struct due_op *op = &x->dues[i];
-        struct value key = {.type = VALUE_BYTES, .s = op->key->k.key};
+        struct value key = {.type = VALUE_BYTES, .s = op->s->key->k.key};
         struct due_row row = {.at = op->at, .parts = &key, .note = BYTES_LIT("x")};
 
-        if (!op->del && x->r.typed_keys && op->key->list[0]->exact.n > 0)
-            row.note = op->key->list[0]->exact;
+        if (x->r.typed_keys && op->s->exact.n > 0)
+            row.note = op->s->exact;
         rc = op->del ? dueindex_del(&x->due, op->at, &key, e) : dueindex_put(&x->due, &row, e);
     }
     x->n_dues = 0;
@@ -269,12 +277,16 @@ int session_rows_flush(struct sessions *x, struct err *e)
         struct session_key *k = x->dirty[i];
 
         k->listed = false;
-        place_key(x, k);
-        for (size_t s = 0; s < k->n; s++)
-            if (k->list[s]->b.flags & SESSION_DIRTY)
-                session_row_op(x, k->list[s], false);
+        for (size_t s = 0; s < k->n; s++) {
+            if (!(k->list[s]->b.flags & SESSION_DIRTY))
+                continue;
+            place(x, k->list[s]);
+            session_row_op(x, k->list[s], false);
+        }
     }
     x->n_dirty = 0;
+    displace(x, x->absorbed, x->n_absorbed);
+    displace(x, x->graves, x->n_graves);
     rc = write_rows(x, e);
     return rc < 0 ? rc : write_dues(x, e);
 }

@@ -296,11 +296,14 @@ static void check_rows(struct run *r, const struct model *m, bool fused)
 {
     static const char *const names[] = {"n", "sum", "first", "last", "list"};
     const struct fake_rows *rows = &r->state[0].now;
-    size_t n = 0;
+    size_t n = 0, open = 0;
 
-    for (int i = 0; i < m->n_rows; i++)
+    for (int i = 0; i < m->n_rows; i++) {
         n += fused || m->rows[i]->open;
+        open += m->rows[i]->open;
+    }
     assert_int_equal(rows->n, n);
+    assert_int_equal(r->state[1].now.n, open); // of the due index
     for (size_t i = 0; i < rows->n; i++) {
         const struct fake_row *row = &rows->rows[i];
         const struct row *want = row_of(m, row);
@@ -405,9 +408,39 @@ static void test_model(void **state)
         run_model(seed, i % 2 == 0);
 }
 
+// A session that closes costs its own rows, however many others of its key are open.
+static void test_closing_writes_only_its_own(void **state)
+{
+    struct model *m = heap_zalloc(sizeof(*m));
+    struct run *r;
+    int64_t puts;
+
+    (void)state;
+    m->gap = 10;
+    r = given_run(m, false);
+    opened(r, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(
+            send(r, &(struct happened){.time = 1000 + 20 * i, .key = 1, .x = 1}, false), 0);
+    assert_int_equal(fake_commit(r), 0);
+    assert_int_equal(r->state[0].now.n, 100);
+    assert_int_equal(fake_watermark(r, 1009), 0);
+    puts = r->puts;
+    assert_int_equal(fake_commit(r), 0);
+    assert_int_equal(r->puts, puts);
+    assert_int_equal(fake_watermark(r, 1010), 0);
+    assert_int_equal(fake_commit(r), 0);
+    assert_int_equal(r->state[0].now.n, 99);
+    assert_int_equal(r->state[1].now.n, 99);
+    assert_int_equal(r->puts, puts);
+    fake_free(r);
+    heap_free(m);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model),
+                                       cmocka_unit_test(test_closing_writes_only_its_own)};
 
     if (argc > 1)
         seed = strtoull(argv[1], NULL, 10);
