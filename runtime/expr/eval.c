@@ -48,13 +48,13 @@ static int read_meta(const struct machine *m, const struct insn *i, struct value
         *out = value_int(m->env->now);
         return 0;
     case META_TOPIC:
-        *out = value_text(ev->topic);
+        *out = ev->offset >= 0 ? value_text(ev->topic) : VALUE_OF_MISSING;
         return 0;
     case META_PARTITION:
-        *out = value_int(ev->partition);
+        *out = ev->offset >= 0 ? value_int(ev->partition) : VALUE_OF_MISSING;
         return 0;
     case META_OFFSET:
-        *out = value_int(ev->offset);
+        *out = ev->offset >= 0 ? value_int(ev->offset) : VALUE_OF_MISSING;
         return 0;
     case META_HEADER:
         header_value(ev, operand(m, i->b)->s, out);

@@ -27,7 +27,7 @@ static bool segment_legal(struct bytes s)
 int route_check(const char *pattern, struct err *e)
 {
     static const char *const reserved[] = {"q",   "status",       "metrics", "healthz",
-                                           "sql", "openapi.json", "topics"};
+                                           "sql", "openapi.json", "topics",  "jobs"};
     const char *p = pattern;
     size_t n_params = 0;
     bool first = true;

@@ -198,6 +198,16 @@ static int ctx_cancel(lua_State *L)
     return add_timer(L, k, (struct fn_timer){.name = lua_bytes(L, 2), .cancel = true});
 }
 
+static void push_position(lua_State *L, const struct event *ev, enum ctx_field f)
+{
+    if (ev->offset < 0) // born in the job
+        lua_pushnil(L);
+    else if (f == CTX_TOPIC)
+        lua_pushlstring(L, (const char *)ev->topic.p, ev->topic.n);
+    else
+        lua_pushinteger(L, f == CTX_PARTITION ? ev->partition : ev->offset);
+}
+
 static int push_field(lua_State *L, enum ctx_field f)
 {
     struct fn_call *c = current_call(L);
@@ -214,13 +224,9 @@ static int push_field(lua_State *L, enum ctx_field f)
         lua_pushinteger(L, c->now);
         return 1;
     case CTX_TOPIC:
-        lua_pushlstring(L, (const char *)ev->topic.p, ev->topic.n);
-        return 1;
     case CTX_PARTITION:
-        lua_pushinteger(L, ev->partition);
-        return 1;
     case CTX_OFFSET:
-        lua_pushinteger(L, ev->offset);
+        push_position(L, ev, f);
         return 1;
     case CTX_HEADERS:
         push_headers(L, ev);

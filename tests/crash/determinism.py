@@ -427,8 +427,8 @@ def remembered(job):
 
 def without_due(blob):
     """An open session's state (operators/session_rows.c) without where its row of the due index
-    stands: version 4, the session's end, that place, and the rest."""
-    if blob[:1] != b"\4":
+    stands: version 5, the session's end, that place, and the rest."""
+    if blob[:1] != b"\5":
         return blob
     end = next((i for i in range(1, len(blob)) if blob[i] < 128), None)
     due = next((i for i in range((end or 0) + 1, len(blob)) if blob[i] < 128), None)

@@ -10,6 +10,13 @@ from "lua" :map(function(v, ctx)
            sent = ctx.time, trace = ctx.headers.trace }
 end) :to "lua.out"
 
+local born = from "born" { time = "at" } :by "name" :window { size = "1s" }
+  :aggregate { n = count() } :final()
+born :select { place = "coalesce($topic, $partition, $offset, 'nowhere')", at = "$time" }
+  :to "born.out"
+born :map(function(_, ctx) return { place = ctx.topic or ctx.partition or ctx.offset or "nowhere" } end)
+  :to "born.lua"
+
 from "by" :by "name" :select { "n" } :to "by.out"
 local composite = from "composite" :by("a", "b")
 composite :select { "n" } :to "composite.out"
@@ -53,6 +60,13 @@ test("records: expressions and functions see key, place, time and headers", func
       { key = "k", topic = topic, partition = 0, offset = 1, sent = t0 + 7, trace = null },
     })
   end
+end)
+
+test("records: one that is born in the job has no topic, partition or offset", function(t)
+  t:send("born", { name = "a", at = t0 })
+  t:send("born", { name = "a", at = t0 + 1000 })
+  t:expect("born.out", { { place = "nowhere", at = t0 + 999 } })
+  t:expect("born.lua", { { place = "nowhere" } })
 end)
 
 test("keys: by is the key of everything behind it", function(t)
