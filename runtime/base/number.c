@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers as text. Both directions have a short way for what records are full of, and a slow way
+// Numbers as text. Both directions have short ways for what records are full of, and a slow way
 // that is always right:
 //
 //   reading   at most 19 digits and |exponent| <= 22: one integer and one exact power of ten, so a
-//   single
-//             correctly rounded multiplication or division (Clinger 1990); anything else goes to
-//             strtod
-//   writing   m / 10^k with m < 2^53 and k <= 15 (95.5, 0.125, 42.0): found by multiplying, proved
-//   by dividing;
-//             anything else asks printf for 1 to 17 digits, by bisection, until the text reads back
+//             single correctly rounded multiplication or division (Clinger 1990); anything else
+//             goes to strtod
+//   writing   up to 15 digits (95.5, 0.125, 42.0): m / 10^k, found by multiplying, proved by
+//             dividing. 16 or 17 (what sums and averages are like): the same in long double, where
+//             it has bits to spare; what hangs on its last bits, and anything else, asks printf
+//             for 1 to 17 digits, by bisection, until the text reads back
 //
 // The C locale is never changed by this program, so strtod and printf speak '.'.
 #include "runtime/base/number.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,20 +202,49 @@ size_t number_format_decimal(int64_t v, int scale, char out[NUMBER_TEXT_SIZE])
     return n;
 }
 
-// v > 0. The short way: 0 when v is not m / 10^k with few decimals.
+// v in [1e-4, 1e15). 0: it needs more than 15 digits.
 static size_t format_short(double v, char *out)
 {
-    if (v >= 1e15 || v < 1e-4)
-        return 0;
-    for (size_t k = 1; k <= 15; k++) {
+    for (size_t k = 1; k < 19; k++) {
         double scaled = v * powers_of_ten[k], m = nearbyint(scaled);
 
-        if (scaled >= EXACT_MAX)
+        if (m >= 1e15)
             return 0;
         if (m / powers_of_ten[k] == v)
             return put_scaled((uint64_t)m, k, out);
     }
     return 0;
+}
+
+// v in [1e-4, 1e15), and 15 digits do not do: the nearest number of 16 or else of 17. A product is
+// off by less than 0.01 of its last digit; 0 when that could decide.
+static size_t format_long(double v, char *out)
+{
+#if LDBL_MANT_DIG >= 64
+    static const long double off = 0.01L;
+    long double scaled = 0, m, reach;
+    int exponent;
+    size_t k = 0;
+
+    if (frexp(v, &exponent) == 0.5)
+        return 0; // its lower neighbour is nearer than the upper
+    while (scaled < 1e15L)
+        scaled = v * (long double)powers_of_ten[++k];
+    m = nearbyintl(scaled);
+    reach = ldexpl((long double)powers_of_ten[k], exponent - 54); // half of the way to neighbours
+    if (fabsl(fabsl(scaled - m) - reach) < off)
+        return 0;
+    if (fabsl(scaled - m) > reach) {
+        scaled = v * (long double)powers_of_ten[++k];
+        m = nearbyintl(scaled);
+    }
+    if (fabsl(fabsl(scaled - m) - 0.5L) < off || (uint64_t)m % 10 == 0)
+        return 0;
+    return put_scaled((uint64_t)m, k, out);
+#else
+    (void)v, (void)out;
+    return 0;
+#endif
 }
 
 static bool reads_back(double v, int digits, char text[40])
@@ -272,7 +302,11 @@ size_t number_format_float(double v, char out[NUMBER_TEXT_SIZE])
     if (signbit(v))
         out[n++] = '-';
     v = fabs(v);
-    m = v == 0 ? put_scaled(0, 1, out + n) : format_short(v, out + n);
+    m = v == 0 ? put_scaled(0, 1, out + n) : 0;
+    if (v >= 1e-4 && v < 1e15) {
+        m = format_short(v, out + n);
+        m = m != 0 ? m : format_long(v, out + n);
+    }
     n += m != 0 ? m : format_slowly(v, out + n);
     out[n] = 0;
     return n;

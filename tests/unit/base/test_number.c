@@ -176,6 +176,47 @@ static void test_float_round_trip(void **state)
     }
 }
 
+static int digits_of(const char *text)
+{
+    int n = 0, zeros = 0;
+
+    for (const char *p = text; *p != 0 && *p != 'e'; p++) {
+        if (*p < '0' || *p > '9')
+            continue;
+        zeros = *p == '0' ? zeros + 1 : 0;
+        n += n > 0 || *p != '0';
+    }
+    return n - (n > 0 ? zeros : 0);
+}
+
+// The text of a float has as few digits as any that reads back, and of those it is the nearest, as
+// printf gives it.
+static void test_float_is_shortest(void **state)
+{
+    struct random r;
+    char out[NUMBER_TEXT_SIZE], less[40], same[40];
+
+    (void)state;
+    random_seed(&r, seed);
+    for (int i = 0; i < 200000; i++) {
+        double v = random_double(&r);
+        int n;
+
+        if (i % 2 == 0) // sums and averages
+            v = (double)random_below(&r, 1000000) / (double)(1 + random_below(&r, 10000)) * 0.01;
+        if (v == 0)
+            continue;
+        number_format_float(v, out);
+        n = digits_of(out);
+        snprintf(same, sizeof same, "%.*e", n - 1, v);
+        if (strtod(same, NULL) != v || digits_of(same) != n)
+            fail_msg("%s is not the nearest of its length: %s", out, same);
+        snprintf(less, sizeof less, "%.*e", n - 2, v);
+        if (n > 1 && strtod(less, NULL) == v)
+            fail_msg("%s: %s is shorter", out, less);
+    }
+}
+
 // Decimals keep their scale, with a leading zero.
 static void test_format_decimal(void **state)
 {
@@ -218,6 +259,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_int),      cmocka_unit_test(test_parse_float),
         cmocka_unit_test(test_format_float),   cmocka_unit_test(test_float_round_trip),
+        cmocka_unit_test(test_float_is_shortest),
         cmocka_unit_test(test_format_decimal), cmocka_unit_test(test_parse_size),
     };
 
