@@ -14,8 +14,9 @@ local born = from "born" { time = "at" } :by "name" :window { size = "1s" }
   :aggregate { n = count() } :final()
 born :select { place = "coalesce($topic, $partition, $offset, 'nowhere')", at = "$time" }
   :to "born.out"
-born :map(function(_, ctx) return { place = ctx.topic or ctx.partition or ctx.offset or "nowhere" } end)
-  :to "born.lua"
+born :map(function(_, ctx)
+  return { place = ctx.topic or ctx.partition or ctx.offset or "nowhere" }
+end) :to "born.lua"
 
 from "by" :by "name" :select { "n" } :to "by.out"
 local composite = from "composite" :by("a", "b")
