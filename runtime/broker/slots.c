@@ -82,6 +82,37 @@ static int write_partition_metadata(struct slots *s, const struct topic *t, cons
     return size < 0 ? (int)size : rc;
 }
 
+// A partition makes its recovery point behind the syncs of its folders' names.
+static bool was_opened(struct slots *s, const char *dir)
+{
+    char *path = heap_printf("%s/recovery-point", dir);
+    struct fs_file *f;
+    bool is = s->fs->open(s->fs, path, FS_READ, &f, NULL) == 0;
+
+    heap_free(path);
+    if (is)
+        s->fs->close(s->fs, f);
+    return is;
+}
+
+struct dirs {
+    const char *topics, *topic, *partition;
+};
+
+static int make_durable(struct slots *s, const struct topic *t, const struct dirs *d,
+                        struct err *e)
+{
+    int rc = s->fs->mkdir(s->fs, d->topic, e);
+
+    if (rc == 0)
+        rc = write_partition_metadata(s, t, d->topic, e);
+    if (rc == 0)
+        rc = s->fs->mkdir(s->fs, d->partition, e);
+    if (rc == 0)
+        rc = s->fs->sync_dir(s->fs, d->topic, e);
+    return rc == 0 ? s->fs->sync_dir(s->fs, d->topics, e) : rc;
+}
+
 static char *make_dirs(struct slots *s, const struct topic *t, int32_t index, struct err *e)
 {
     char id[UUID_TEXT_SIZE];
@@ -92,15 +123,7 @@ static char *make_dirs(struct slots *s, const struct topic *t, int32_t index, st
     topics = heap_printf("%s/topics", s->data_dir);
     dir = heap_printf("%s/%s", topics, id);
     sub = heap_printf("%s/%d", dir, index);
-    rc = s->fs->mkdir(s->fs, dir, e);
-    if (rc == 0)
-        rc = write_partition_metadata(s, t, dir, e);
-    if (rc == 0)
-        rc = s->fs->mkdir(s->fs, sub, e);
-    if (rc == 0)
-        rc = s->fs->sync_dir(s->fs, dir, e);
-    if (rc == 0)
-        rc = s->fs->sync_dir(s->fs, topics, e);
+    rc = was_opened(s, sub) ? 0 : make_durable(s, t, &(struct dirs){topics, dir, sub}, e);
     heap_free(topics);
     heap_free(dir);
     if (rc == 0)

@@ -86,8 +86,11 @@ int partition_open(struct partition **out, const struct partition_config *c,
 static int partition_finish(struct partition *p, struct err *e)
 {
     struct segment *s = partition_active(p);
-    int rc = partition_sync(p, e);
+    int rc;
 
+    if (p->bytes_appended == 0 && (p->end == 0 || p->snapshot_at == p->end))
+        return 0; // nothing came since an opening that found it as it is to be closed
+    rc = partition_sync(p, e);
     if (rc != 0)
         return rc;
     if (segment_seal(s, p->config.dir, e) != 0)
@@ -372,6 +375,8 @@ int partition_snapshot(struct partition *p, struct err *e)
     segment_name(name, p->end, ".snapshot");
     rc = file_replace(p->fs, p->config.dir, name, buf_bytes(&out), e);
     buf_deinit(&out);
+    if (rc == 0)
+        p->snapshot_at = p->end;
     return rc;
 }
 

@@ -38,6 +38,7 @@ struct partition {
 
     pthread_mutex_t append_lock;
     struct producers producers;
+    int64_t snapshot_at; // the end that the newest snapshot of them is for; -1
 
     pthread_mutex_t sync_lock;
     struct checkpoint checkpoint;

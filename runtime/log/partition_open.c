@@ -466,7 +466,7 @@ static void drop_strays(struct partition *p, const struct offsets *snapshots, in
 
 static int recover_producers(struct partition *p, const struct offsets *snapshots, struct err *e)
 {
-    int64_t from = load_snapshot(p, snapshots);
+    int64_t from = p->snapshot_at = load_snapshot(p, snapshots);
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < p->n_segments; i++)

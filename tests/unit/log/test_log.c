@@ -424,6 +424,28 @@ static void test_opening_is_bounded(void **state)
         read_random(r);
 }
 
+static void test_untouched_is_closed_as_it_was(void **state)
+{
+    // A partition to which nothing was appended is closed without a write, if it was found closed;
+    // after a kill the closing says what the opening found.
+    struct rig *r = *state;
+
+    append_many(r, 10);
+    reopen(r);
+    fs_fake_arm(r->fake, 0, FS_FAULT_NONE);
+    rig_close(r);
+    assert_int_equal(fs_fake_ops(r->fake), 0);
+    assert_int_equal(rig_open(r), 0);
+    append_many(r, 10);
+    kill_partition(r);
+    assert_int_equal(rig_open(r), 0);
+    fs_fake_arm(r->fake, 0, FS_FAULT_NONE);
+    rig_close(r);
+    assert_true(fs_fake_ops(r->fake) > 0);
+    assert_int_equal(rig_open(r), 0);
+    expect_all(r);
+}
+
 static void test_damage_above_is_cut(void **state)
 {
     // The same damage above the durable position was never acked: it is cut, from its
@@ -580,6 +602,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_zero_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_is_not_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_opening_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_untouched_is_closed_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_above_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corruption_serves_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_pieces, setup, teardown),
