@@ -36,11 +36,12 @@ static int run_file(lua_State *L)
     script_fn_open(L);
     modules_open(L);
     script_load_text(L, s->source, s->host.file);
-    lua_call(L, 0, 0);
+    lua_call(L, 0, 1);
     s->host.loading = false;
     host_push_key(L, KEY_FINISH);
+    lua_insert(L, -2);
     lua_pushstring(L, s->tests_of); // nil for NULL
-    lua_call(L, 1, 1);
+    lua_call(L, 2, 1);
     host_set_key(L, KEY_PLAN);
     host_push_key(L, KEY_FUNCTIONS);
     functions = lua_gettop(L);

@@ -441,10 +441,14 @@ local function finish_tests(job)
   return plan
 end
 
-function host.finish(tests_of)
+-- returned: by the file, which is nothing to a job; settings return a table.
+function host.finish(returned, tests_of)
   loading = false
   if tests_of then return finish_tests(tests_of) end
-  if not plan.job then fail(1, "no job is declared: job \"name\" { version = 1 }") end
+  if not plan.job then
+    local settings = type(returned) == "table" and "; settings are read from files named leat.lua"
+    fail(1, "no job is declared: job \"name\" { version = 1 }%s", settings or "")
+  end
   for _, p in ipairs(pending) do
     if not p.done then fail(p.line, "%s", p.text) end
   end

@@ -18,6 +18,8 @@ static const struct refused refusals[] = {
     {"job 'j' {", "jobs/t.lua:1: unexpected symbol near <eof>"},
     {"\27Lua", "jobs/t.lua..."},
     {"", "jobs/t.lua:1: no job is declared: job \"name\" { version = 1 }"},
+    {"return { topics = {} }", "jobs/t.lua:1: no job is declared: job \"name\" { version = 1 }; "
+                               "settings are read from files named leat.lua"},
     {"job 'A b'", "jobs/t.lua:1: job \"A b\": a name is a-z, 0-9, '.', '_' and '-', and does not "
                   "start with a dot"},
     {"job '.a'", "jobs/t.lua:1: job \".a\": ..."},
