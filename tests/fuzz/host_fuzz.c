@@ -2,8 +2,8 @@
 //
 // Random programs over the host's API: the input picks productions of a grammar of Lua with the
 // words, libraries and ctx that a job's functions see, and the result runs as a job over the real
-// engine and store. Whatever it does, it ends in time, its record is processed or parked, and the
-// record behind it is processed.
+// engine and store. Whatever it does, it ends in time, its records are processed or parked, and so
+// is one behind each.
 //
 //   program   := statement*
 //   statement := local | assignment | if | loop | call | return | error
@@ -219,10 +219,25 @@ static void check(bool holds, const char *what, const char *program, const struc
     abort();
 }
 
-static void send(struct driver *d, const char *value, const char *program)
+// Each has a key of its own: what fails parks those behind it.
+static const char *const values[] = {
+    "{\"a\":1,\"list\":[1,{\"a\":\"x\"}]}",
+    "{}",
+    "{\"a\":null,\"list\":{\"n\":1.5},\"n\":\"%s\"}",
+    "{\"a\":-9223372036854775808,\"n\":9223372036854775807,\"list\":[[],[[]],\"\",1e308]}",
+    "[1,2,3]",
+    "\"text\"",
+    "{\"a\":{\"a\":{\"a\":{\"a\":[]}}},\"id\":\"good\",\"list\":\"abcabc\"}",
+};
+
+static void send(struct driver *d, int key, const char *value, const char *program)
 {
-    struct driver_record r = {.key = bytes_str("k"), .value = bytes_str(value), .timestamp = -1};
+    char name[12];
+    struct driver_record r = {.value = bytes_str(value), .timestamp = -1};
     struct err e = {0};
+
+    snprintf(name, sizeof name, "k%d", key);
+    r.key = bytes_str(name);
 
     check(driver_send(d, "in", &r, &e) == 0 && driver_run(d, &e) == 0, "the job stopped", program,
           &e);
@@ -240,12 +255,17 @@ static void run_job(const struct plan *p, const char *program)
     struct driver *d;
 
     check(driver_open(&d, &c, &e) == 0, "the job does not open", program, &e);
-    send(d, "{\"a\":1,\"list\":[1,{\"a\":\"x\"}]}", program);
+    for (int i = 0; i < (int)ARRAY_LEN(values); i++)
+        send(d, i, values[i], program);
     (void)driver_take(d, "out", &out);
-    send(d, "{\"good\":true}", program);
-    check(driver_take(d, "out", &out) == 1 ||
-              driver_store(d)->ops->park_count(driver_store(d)) == 2,
-          "the next record is gone", program, &e);
+    for (int i = 0; i < (int)ARRAY_LEN(values); i++) {
+        int64_t parked = driver_store(d)->ops->park_count(driver_store(d));
+
+        send(d, i, "{\"good\":true}", program);
+        check(driver_take(d, "out", &out) == 1 ||
+                  driver_store(d)->ops->park_count(driver_store(d)) == parked + 1,
+              "the next record is gone", program, &e);
+    }
     driver_close(d);
 }
 
