@@ -151,7 +151,9 @@ static int into_open(struct operator *o, struct err *e)
     const struct plan_node *node = &p->nodes[from->node];
     int rc;
 
-    if (node->kind == NODE_AGGREGATE && from->port == OUT_MAIN) {
+    // What a look-back window gives is a stream, one record for each reading.
+    if (node->kind == NODE_AGGREGATE && from->port == OUT_MAIN &&
+        node->aggregate.window.kind != WINDOW_LAST) {
         in->fused = node->aggregate.table == o->node->into.table;
         if (!in->fused)
             return err_set(e, LEAT_EUNSUPPORTED,

@@ -22,6 +22,10 @@ local last = readings :by "k" :window { last = "10s" }
 last:aggregate { n = count(), sum = sum "x", oldest = first "id" }
   :select { "id", "n", "sum", "oldest", "note" } :to "readings.out"
 last:late() :select { "id" } :to "readings.late"
+local newest = table "newest" [[ id integer, k text primary key, n integer ]]
+from "kept" { time = "at", disorder = "5s" } :by "k" :window { last = "10s" }
+  :aggregate { n = count() } :into(newest)
+newest:changes() :select { "id", "n", was = "$old.n", at = "$time" } :to "newest.changed"
 
 -- Several operators that close at once.
 local both = from "both" { time = "at", disorder = "5s" } :by "k"
@@ -235,4 +239,13 @@ test("look-back: one that W has passed is late, and others look back to it", fun
   t:expect("readings.late", { { id = 2 } })
   send(t, "readings", 9, 60000, "other")
   t:expect("readings.out", { { id = 1, n = 2 } })
+end)
+
+test("look-back: what comes out is a stream, which a table takes as it takes others", function(t)
+  send(t, "kept", 1, 4000)
+  send(t, "kept", 2, 3000)
+  send(t, "kept", 3, 9000)                 -- W = 4 s
+  t:rows("select id, k, n from newest", { { id = 1, k = "k", n = 2 } })
+  t:expect("newest.changed",
+    { { id = 2, n = 1, was = null, at = t0 + 3000 }, { id = 1, n = 2, was = 1, at = t0 + 4000 } })
 end)
