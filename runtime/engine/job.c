@@ -31,6 +31,7 @@ static void find_ticks(struct job *j)
             struct job_tick *t = &j->ticks[j->n_ticks++];
             t->node = i;
             snprintf(t->name, sizeof t->name, "every:%s", j->plan->nodes[i].id);
+            snprintf(t->w_name, sizeof t->w_name, "every-watermark:%s", j->plan->nodes[i].id);
         }
 }
 

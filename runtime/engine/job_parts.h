@@ -25,6 +25,7 @@ enum {
 struct job_tick {
     int node;
     char name[256]; // of the number that keeps the last one
+    char w_name[256]; // of the number that keeps the watermark
     bool known;
     int64_t last;
 };

@@ -25,20 +25,45 @@ static int64_t elapsed_ms(const struct job *j, int64_t since)
     return (clock_mono_ns(j->config.clock) - since) / 1000000;
 }
 
+// A clock's watermark is where its last commit left it, not where the clock is now: what has become
+// due in between is still to close. Files of before have the last tick instead.
+static int place_clock(struct job *j, struct job_tick *t, struct err *e)
+{
+    int64_t w = j->now;
+    int rc = run_number_get(&j->run, t->w_name, &w, e);
+
+    if (rc == 0)
+        rc = run_number_get(&j->run, t->name, &w, e);
+    t->known = false;
+    j->run.ops[t->node]->watermark = w;
+    return rc < 0 ? rc : 0;
+}
+
+// To now, or as far as rows that go by time let it. A clock that was set back stands still.
+static int move_clock(struct job *j, const struct job_tick *t, struct err *e)
+{
+    struct operator *o = j->run.ops[t->node];
+    int64_t from = o->watermark;
+    int rc = run_watermark(&j->run, t->node, j->now > from ? j->now : from, e);
+
+    if (rc == 0 && (j->run.closes || j->run.expires))
+        rc = run_number_put(&j->run, t->w_name, o->watermark, e);
+    return rc;
+}
+
 int job_abort(struct job *j, struct err *e)
 {
-    int rc;
+    int rc = 0;
 
     j->store->ops->abort(j->store);
     run_aborted(&j->run);
     inputs_rewind(&j->in);
     for (int i = 0; i < j->in.n_sources; i++)
         j->run.ops[j->in.sources[i].node]->watermark = j->in.sources[i].wm.w;
-    for (int i = 0; i < j->n_ticks; i++) {
-        j->ticks[i].known = false;
-        j->run.ops[j->ticks[i].node]->watermark = j->now;
-    }
-    rc = run_resume(&j->run, e);
+    for (int i = 0; i < j->n_ticks && rc == 0; i++)
+        rc = place_clock(j, &j->ticks[i], e);
+    if (rc == 0)
+        rc = run_resume(&j->run, e);
     run_place_watermarks(&j->run);
     if (rc == 0)
         rc = run_find_watermarks(&j->run, e);
@@ -160,7 +185,7 @@ static int ticks(struct job *j, struct err *e)
         if (rc == 0 && (!t->known || at > t->last))
             rc = run_number_put(&j->run, t->name, at, e);
         if (rc == 0)
-            rc = run_watermark(&j->run, t->node, j->now, e);
+            rc = move_clock(j, t, e);
         if (rc == 0 && j->run.careful && j->run.closes)
             rc = run_flush(&j->run, e);
         if (rc != 0)
