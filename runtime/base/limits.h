@@ -98,6 +98,7 @@
 
 // --- HTTP ---
 #define HTTP_CONN_MAX 256
+#define HTTP_WAITS_MAX 192 // connections that wait for a position
 #define HTTP_REQUEST_MS_MAX 10000
 #define HTTP_BODY_BYTES_MAX (32 * 1024 * 1024) // of a request that changes something: 413
 #define QUERY_ROWS_MAX 1000

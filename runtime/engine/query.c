@@ -15,6 +15,8 @@ static int row_json(const struct query_answer *a, size_t row, struct buf *out, s
             buf_append_str(out, "null");
         else
             rc = value_write_json(cell, out, e);
+        if (rc != 0)
+            rc = err_wrap(e, rc, "column %.*s", BYTES_FMT(a->columns[k]));
     }
     buf_append_byte(out, '}');
     return rc;

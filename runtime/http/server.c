@@ -25,6 +25,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     int port;
     pthread_rwlock_t lock; // read: a request is using a route; write: routes change
+    struct http_waits waits;
     struct http_path *paths;
     size_t n_paths;
     struct http_job **jobs;
@@ -64,6 +65,32 @@ static bool host_allowed(const struct http_server *s, const char *header)
     return bytes_eq_str(name, s->host);
 }
 
+// --- the lock of the routes ---
+
+// There is always some request under way: who changes routes must have its turn before those that
+// come later.
+static void lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
+static void lock_routes(struct http_server *s)
+{
+    atomic_fetch_add(&s->waits.changing, 1);
+    pthread_rwlock_wrlock(&s->lock);
+}
+
+static void unlock_routes(struct http_server *s)
+{
+    atomic_fetch_sub(&s->waits.changing, 1);
+    pthread_rwlock_unlock(&s->lock);
+}
+
 // --- what is asked ---
 
 static enum MHD_Result collect_arg(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -97,23 +124,40 @@ static void collect_args(struct MHD_Connection *c, const struct route_match *m,
     MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, collect_arg, args);
 }
 
+// What a query's route has made of a request.
+enum routed { ROUTED, NOT_FOUND, AGAIN };
+
+static enum routed route_query(struct http_server *s, struct MHD_Connection *c, const char *url,
+                               int64_t deadline, struct http_answer *out)
+{
+    struct http_args args = {.deadline = deadline, .waits = &s->waits};
+    struct route_match match;
+    enum routed is = NOT_FOUND;
+
+    pthread_rwlock_rdlock(&s->lock);
+    for (size_t i = 0; i < s->n_paths && is == NOT_FOUND; i++) {
+        if (!route_matches(s->paths[i].pattern, url, &match))
+            continue;
+        collect_args(c, &match, &args);
+        is = query_route_answer(s->paths[i].job, s->paths[i].query, &args, out) ? ROUTED : AGAIN;
+    }
+    pthread_rwlock_unlock(&s->lock);
+    return is;
+}
+
 static bool answer_query(struct http_server *s, struct MHD_Connection *c, const char *url,
                          struct http_answer *out)
 {
-    struct route_match match;
-    struct http_args args;
-    bool found = false;
+    int64_t deadline = clock_mono_ms(clock_system()) + MIN_POSITION_WAIT_MS;
+    enum routed is = route_query(s, c, url, deadline, out);
 
-    pthread_rwlock_rdlock(&s->lock);
-    for (size_t i = 0; i < s->n_paths && !found; i++) {
-        if (!route_matches(s->paths[i].pattern, url, &match))
-            continue;
-        found = true;
-        collect_args(c, &match, &args);
-        query_route_answer(s->paths[i].job, s->paths[i].query, &args, out);
-    }
-    pthread_rwlock_unlock(&s->lock);
-    return found;
+    if (is == NOT_FOUND)
+        return false;
+    while (is == AGAIN)
+        is = route_query(s, c, url, deadline, out);
+    if (is == NOT_FOUND)
+        http_answer_error(out, 503, "the job of %s is being ended: ask again", url);
+    return true;
 }
 
 static void answer(struct http_server *s, struct MHD_Connection *c, const char *url,
@@ -305,7 +349,7 @@ int http_start(struct http_server **out, const struct http_config *c, struct err
     s->hosts = heap_alloc(c->n_hosts * sizeof *s->hosts);
     for (; s->n_hosts < c->n_hosts; s->n_hosts++)
         s->hosts[s->n_hosts] = heap_strdup(c->hosts[s->n_hosts]);
-    pthread_rwlock_init(&s->lock, NULL);
+    lock_init(&s->lock);
     rc = daemon_start(s, e);
     if (rc != 0) {
         http_stop(s);
@@ -404,9 +448,9 @@ int http_add_job(struct http_server *s, struct http_job *j, struct err *e)
 {
     int rc;
 
-    pthread_rwlock_wrlock(&s->lock);
+    lock_routes(s);
     rc = job_add(s, j, e);
-    pthread_rwlock_unlock(&s->lock);
+    unlock_routes(s);
     return rc;
 }
 
@@ -433,16 +477,16 @@ void http_replace_job(struct http_server *s, struct http_job *old, struct http_j
 {
     int rc;
 
-    pthread_rwlock_wrlock(&s->lock);
+    lock_routes(s);
     job_drop(s, old);
     rc = job_add(s, j, NULL);
-    pthread_rwlock_unlock(&s->lock);
+    unlock_routes(s);
     ASSERT(rc == 0); // checked before
 }
 
 void http_remove_job(struct http_server *s, struct http_job *j)
 {
-    pthread_rwlock_wrlock(&s->lock);
+    lock_routes(s);
     job_drop(s, j);
-    pthread_rwlock_unlock(&s->lock);
+    unlock_routes(s);
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Read models: the query command, HTTP, positions."""
+import contextlib
 import json
+import socket
 import sqlite3
 import sys
 import time
@@ -182,6 +184,44 @@ class Http(Shop):
         self.assertRegex(out, r"(?m)^ shop +running +1 +3 +1 +0 +1 +0 ")
         job, = json.loads(self.server.leat("status", "--json").out)["jobs"]
         self.assertEqual(job["job"], "shop")
+
+
+class Limits(unittest.TestCase):
+    """What would keep the server from answering, or has no answer."""
+
+    JOB = """job "j" { version = 1 }
+        from "in" :to "out"
+        query "endless" { sql = "select 1 as a, 9e999 as far" }
+        query "one" { sql = "select 1 as n" }
+        """
+
+    def setUp(self):
+        self.server = Server("--topic", "in=1")
+        self.addCleanup(self.server.close)
+        self.server.args.append(self.server.file("j.lua", self.JOB))
+        self.server.start()
+
+    def test_those_who_wait_leave_connections_for_others(self):
+        """Not every connection may wait for a position: who is too many is told at once."""
+        request = (f"GET /q/j/one?min_position=in:0@9 HTTP/1.1\r\nHost: {self.server.http}\r\n"
+                   "Connection: close\r\n\r\n").encode()
+        answers = []
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(200):
+                one = socket.create_connection(("127.0.0.1", self.server.http_port), timeout=30)
+                open_ones.enter_context(one)
+                one.sendall(request)
+                answers.append(one)
+            self.assertEqual(self.server.get("/healthz").status, 200)
+            said = [one.makefile("rb").read() for one in answers]
+        self.assertEqual({text[9:12] for text in said}, {b"503", b"504"})
+        self.assertTrue(any(b"192 requests wait for positions already: ask again" in text
+                            for text in said))
+
+    def test_a_number_without_json_is_named(self):
+        answer = self.server.get("/q/j/endless")
+        self.assertEqual((answer.status, answer.json["error"]),
+                         (400, "column far: a number that is not finite has no JSON"))
 
 
 class ReadModelIsAFile(Shop):

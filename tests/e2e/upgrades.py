@@ -250,6 +250,29 @@ class Reload(Changing):
         if answers[0].status == 503:
             self.assertIn("job shop is being restarted: ask again", answers[0].body)
 
+    def test_who_waits_on_another_job_holds_nobody_up(self):
+        """Somebody always waits for a position: a reload has its turn all the same, and the wait
+        goes on behind it."""
+        self.server.terminate()
+        other = JOB.replace('"shop"', '"other"').replace(':to "seen"', ':to "seen2"')
+        self.server.args.append(self.server.file("other.lua", other))
+        self.server.start()
+
+        def first_was(n):
+            answers = []
+            waiting = threading.Thread(target=lambda: answers.append(
+                self.server.get("/q/other/all?min_position=events:0@1000").status))
+            waiting.start()
+            self.save(JOB.replace("select *", f"select {n} as n{n}, *"))
+            until(lambda: f"reload {n}:\n{self.server.trace()}",
+                  lambda: self.server.trace().count("shop: reloaded") == n)
+            reload_was = waiting.is_alive()
+            waiting.join()
+            self.assertEqual(answers, [504])
+            return reload_was
+        # On a machine that is busy a reload may take longer than the wait.
+        self.assertTrue(any(first_was(n) for n in range(1, 6)))
+
     def test_modules_are_watched(self):
         os.makedirs(os.path.join(os.path.dirname(self.path), "lib"), exist_ok=True)
         self.server.file("lib/x.lua", "return 1\n")
