@@ -364,7 +364,7 @@ int broker_delete(struct broker *b, struct topic *t, struct err *e)
         return rc;
     slots_topic_deleted(&b->slots, t);
     groups_topic_deleted(&b->groups, bytes_str(t->name));
-    waits_wake(&b->waits); // those that wait on it learn that it is gone
+    flusher_moved(b->flusher); // those that wait on it learn that it is gone, jobs too
     return 0;
 }
 

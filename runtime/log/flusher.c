@@ -15,7 +15,6 @@
 #include <pthread.h>
 
 #include "runtime/base/heap.h"
-#include "runtime/log/flusher_impl.h"
 #include "runtime/log/partition_impl.h"
 
 struct flusher {

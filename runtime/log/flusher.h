@@ -31,5 +31,7 @@ struct flush_watch {
 };
 void flusher_watch(struct flusher *f, struct flush_watch *w);
 void flusher_unwatch(struct flusher *f, struct flush_watch *w);
+// Tells them, on this thread: of an append in page-cache mode, of a topic that is gone.
+void flusher_moved(struct flusher *f);
 
 #endif

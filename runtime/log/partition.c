@@ -24,7 +24,6 @@
 #include "runtime/base/limits.h"
 #include "runtime/base/trace.h"
 #include "runtime/log/flusher.h"
-#include "runtime/log/flusher_impl.h"
 #include "runtime/log/partition_impl.h"
 
 // --- opening and closing -------------------------------------------------------------------------
