@@ -302,6 +302,7 @@ static int set_up(struct jobfile *jf, const struct jobfile_options *o, bool copy
     rc = db_begin(jf->db, e);
     if (rc < 0)
         return rc;
+    jf->foreign_commits = db_foreign_commits(jf->db);
     if (jf->plan == NULL)
         rc = n == 0 ? err_set(e, LEAT_ENOTFOUND, "no job has been made in it yet")
                     : check_format(jf, e);
@@ -331,8 +332,6 @@ static int load(struct jobfile *jf, struct err *e)
         rc = outbox_load(jf, e);
     if (rc == 0)
         rc = offsets_load(jf, e);
-    if (rc == 0)
-        rc = db_data_version(jf->db, &jf->data_version, e);
     jf->committed = jf->counts;
     return rc;
 }
@@ -425,7 +424,7 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
     }
     rc = db_open(&jf->db, o->path, &d, e);
     if (rc < 0)
-        return rc;
+        return jf_busy(jf, rc, e);
     rc = set_up(jf, o, from != NULL && from->copy, e);
     if (rc == 0)
         rc = load(jf, e);
@@ -433,6 +432,8 @@ static int open_file(struct jobfile *jf, const struct jobfile_options *o, struct
         rc = history_load(jf, e);
     if (rc == 0)
         expire_load(jf);
+    if (rc == LEAT_EBUSY)
+        return jf_busy(jf, rc, e);
     return rc < 0 && o->path != NULL ? err_wrap(e, rc, "%s", o->path) : rc;
 }
 

@@ -129,8 +129,8 @@ struct jobfile {
     bool in_step;
     bool unused_state;    // operators are gone whose rows are still there
     int64_t now;          // of the step
-    int64_t commit_id;    // last committed
-    int64_t data_version; // as we left it
+    int64_t commit_id;        // last committed
+    uint32_t foreign_commits; // db_foreign_commits when the file was opened
     struct hashmap positions;
     struct hashmap marks;
     struct jf_mark **mark_list;
@@ -167,6 +167,8 @@ int jf_scratch(const struct plan *p, struct arena *a, struct ddl *out, struct db
 // What every error inside a step passes through: remembers what stops the job, and makes a record's
 // error the machine's when it has ended the transaction.
 int jf_error(struct jobfile *jf, int rc, struct err *e);
+// Another error passes; SQLite's word for a file that is locked becomes a sentence.
+int jf_busy(const struct jobfile *jf, int rc, struct err *e);
 // Refuses what may only happen inside a step.
 int jf_inside(struct jobfile *jf, struct err *e) LEAT_CHECKED;
 

@@ -2,7 +2,7 @@
 //
 // The transaction of a step.
 //
-//   begin            BEGIN IMMEDIATE; nobody else may have written since we did (data_version)
+//   begin            BEGIN IMMEDIATE; nobody else may have written since it was opened
 //   savepoint...     one per record whose path writes rows at once
 //   commit           marks, owner_epoch, offsets compared and set, commit row, COMMIT
 //
@@ -48,6 +48,14 @@ int jf_error(struct jobfile *jf, int rc, struct err *e)
     return rc;
 }
 
+int jf_busy(const struct jobfile *jf, int rc, struct err *e)
+{
+    if (rc != LEAT_EBUSY || jf->path == NULL)
+        return rc;
+    return err_set(e, rc, "another program has locked %s: the job goes on when it lets go",
+                   jf->path);
+}
+
 int jf_inside(struct jobfile *jf, struct err *e)
 {
     if (!jf->in_step)
@@ -82,14 +90,12 @@ static void step_abort(struct store *s)
 
 static int check_foreign_writes(struct jobfile *jf, struct err *e)
 {
-    int64_t version = 0;
-    int rc = db_data_version(jf->db, &version, e);
-
-    if (rc == 0 && version != jf->data_version)
-        rc = err_set(e, LEAT_EFENCED,
-                     "another program has written to the job's file: its rows can no longer be "
-                     "trusted to follow from the input; restore or rebuild it");
-    return rc;
+    if (db_foreign_commits(jf->db) == jf->foreign_commits)
+        return 0;
+    return err_set(e, LEAT_EFENCED,
+                   "another program has written to the job's file: its rows can no longer be "
+                   "trusted to follow from the input; put a copy of it back, or build a new "
+                   "version of the job");
 }
 
 // Once, in the first step after operators have gone: now those that are left have opened theirs.
@@ -113,7 +119,7 @@ static int step_begin(struct store *s, int64_t now, struct err *e)
                        jf->broken.text);
     rc = db_checkpoint(jf->db, CHECKPOINT_BYTES, e);
     if (rc == 0)
-        rc = db_begin(jf->db, e);
+        rc = jf_busy(jf, db_begin(jf->db, e), e);
     if (rc < 0)
         return jf_error(jf, rc, e);
     rc = check_foreign_writes(jf, e);

@@ -209,6 +209,7 @@ static int on_wal(void *ctx, sqlite3 *h, const char *name, int pages)
     (void)name;
     db->commit_pages = pages > db->wal_pages ? pages - db->wal_pages : pages;
     db->wal_pages = pages;
+    db->commits++;
     return SQLITE_OK;
 }
 

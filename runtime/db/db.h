@@ -138,6 +138,9 @@ int db_rollback_to(struct db *db,
 
 // Changes when another connection has committed to the file, never by our own commits.
 int db_data_version(struct db *db, int64_t *out, struct err *e) LEAT_CHECKED;
+// Of a writer, inside a transaction: differs from what it was when others have committed to the
+// file meanwhile, and only then.
+uint32_t db_foreign_commits(struct db *db);
 // Bytes of write-ahead log that the last commit left.
 int64_t db_wal_bytes(struct db *db);
 // Only when the WAL holds at least `from_bytes`; between transactions; waits for nobody. A WAL that

@@ -36,6 +36,7 @@ struct db_vfs {
     bool fixed; // time comes from now_ms
     int64_t now_ms;
     bool holds_wal;
+    const volatile uint8_t *wal_index; // its first piece, shared by all connections; NULL: none yet
     struct db_fault fault;
 };
 
@@ -53,6 +54,7 @@ struct db {
     int busy_ms;
     int64_t wal_pages;
     int64_t commit_pages; // that the last commit added to the WAL
+    uint32_t commits;     // to the WAL, by this connection
     sqlite3_stmt *own[DB_OWN_N];
 };
 

@@ -144,6 +144,21 @@ int db_data_version(struct db *db, int64_t *out, struct err *e)
     return own_step(db, DB_OWN_VERSION, out, e);
 }
 
+// The WAL index counts the transactions of all who write (iChange, at byte 8 of its header, see
+// SQLite's description of the format). PRAGMA data_version is no such count: it also moves when
+// somebody else's checkpoint lets the WAL start over.
+uint32_t db_foreign_commits(struct db *db)
+{
+    uint32_t all;
+
+    ASSERT(db->mode == DB_MEMORY || db->mode == DB_WRITER);
+    if (db->mode == DB_MEMORY)
+        return 0;
+    ASSERT(db_in_transaction(db) && db->vfs->wal_index != NULL);
+    memcpy(&all, (const uint8_t *)db->vfs->wal_index + 8, sizeof all);
+    return all - db->commits;
+}
+
 int64_t db_wal_bytes(struct db *db)
 {
     return db->wal_pages * db->page_bytes;

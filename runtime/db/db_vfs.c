@@ -219,7 +219,11 @@ static int file_traits(sqlite3_file *f)
 
 static int file_shm_map(sqlite3_file *f, int i, int n, int extend, void volatile **out)
 {
-    return real(f)->pMethods->xShmMap(real(f), i, n, extend, out);
+    int rc = real(f)->pMethods->xShmMap(real(f), i, n, extend, out);
+
+    if (i == 0 && rc == SQLITE_OK)
+        self(f)->vfs->wal_index = *out;
+    return rc;
 }
 
 static int file_shm_lock(sqlite3_file *f, int at, int n, int flags)
@@ -234,6 +238,7 @@ static void file_shm_barrier(sqlite3_file *f)
 
 static int file_shm_unmap(sqlite3_file *f, int erase)
 {
+    self(f)->vfs->wal_index = NULL;
     return real(f)->pMethods->xShmUnmap(real(f), erase);
 }
 

@@ -162,6 +162,30 @@ static void foreign_write_stops_the_job(void **state)
     assert_int_equal(fx->s->ops->begin(fx->s, 1, &fx->e), LEAT_ESTOPPED);
 }
 
+static void foreign_checkpoint_does_not(void **state)
+{
+    // A checkpoint by another program writes nothing of its own: the job goes on, also when the WAL
+    // starts over behind it. A write after that is still noticed.
+    struct fixture *fx = *state;
+    struct db_options o = {.mode = DB_WRITER};
+    struct db *other;
+
+    open_file(fx);
+    begin(fx);
+    ok(fx, commit_to(fx, 1));
+    ok(fx, db_open(&other, fx->path, &o, &fx->e));
+    ok(fx, db_exec(other, "PRAGMA wal_checkpoint(TRUNCATE)", &fx->e));
+    begin(fx);
+    ok(fx, commit_to(fx, 2));
+    ok(fx, db_exec(other, "PRAGMA wal_checkpoint(RESTART)", &fx->e));
+    begin(fx);
+    ok(fx, commit_to(fx, 3));
+    ok(fx, db_exec(other, "INSERT INTO customers (id, name) VALUES ('x', 'y')", &fx->e));
+    ok(fx, db_exec(other, "PRAGMA wal_checkpoint(TRUNCATE)", &fx->e));
+    db_close(other);
+    assert_int_equal(fx->s->ops->begin(fx->s, 1, &fx->e), LEAT_EFENCED);
+}
+
 static void sequences_have_no_gaps(void **state)
 {
     // A record that is rolled back gives its sequences back; sequences count per topic id and
@@ -559,6 +583,7 @@ const struct CMUnitTest jobfile_tests[] = {
     T(step_is_all_or_nothing),
     T(moved_offset_fences),
     T(foreign_write_stops_the_job),
+    T(foreign_checkpoint_does_not),
     T(sequences_have_no_gaps),
     T(marked_rows_go),
     T(new_rows_take_the_place_of_old),
