@@ -168,8 +168,10 @@ static void look_on(struct server *s, const struct server_config *watched, bool 
         reloading_init(&reloading, s, watched, &live);
     for (int tick = 0; !signal_within(TICK_MS) && !(end.wanted && all_ended(&end, s)); tick++) {
         reloading_look(&reloading);
-        if (tick % TICKS_PER_LOOK == 0)
+        if (tick % TICKS_PER_LOOK == 0) {
             live_look(&live);
+            server_look(s);
+        }
     }
     reloading_deinit(&reloading);
     live_end(&live);

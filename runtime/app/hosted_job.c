@@ -14,6 +14,7 @@
 #include "runtime/base/datetime.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/trace.h"
+#include "runtime/engine/class.h"
 
 // --- the read side, from HTTP's threads ---
 
@@ -232,6 +233,8 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
 void hosted_job_failed(struct hosted_job *j, const struct err *e)
 {
     snprintf(j->why, sizeof j->why, "%s", e->text);
+    // A lock of leat's own is another server's, and not for a moment.
+    j->passing = j->plan != NULL && class_is_passing(e->code) && e->code != LEAT_ELOCKED;
     trace(TRACE_ERROR, hosted_job_name(j), "the job is not running: %s", e->text);
 }
 
@@ -304,6 +307,8 @@ void hosted_job_read(struct hosted_job *j, struct job_status *out)
         job_status(j->worker.job, out);
     else
         snprintf(out->why, sizeof out->why, "%s", j->why);
+    if (j->passing)
+        out->state = JOB_WAITING;
 }
 
 static void write_figures(const struct job_status *s, struct buf *out)

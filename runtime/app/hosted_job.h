@@ -35,6 +35,7 @@ struct hosted_job {
     bool opened; // the worker's parts are there
     bool routed; // its queries are
     char why[ERR_TEXT_MAX];  // it is not running, because; "" when it is
+    bool passing;            // and that may be over any time: it is tried again
     char note[ERR_TEXT_MAX]; // a newer state of its file is not running, because
     struct http_job http;
     pthread_mutex_t lock;
@@ -65,7 +66,8 @@ void hosted_job_free(struct hosted_job *j); // ends it first; NULL is fine
 
 // The job's name, or its file when it is not loaded.
 const char *hosted_job_name(const struct hosted_job *j);
-// Whatever has become of it: the state of one that does not run is JOB_STOPPED.
+// Whatever has become of it: the state of one that does not run is JOB_STOPPED, or JOB_WAITING when
+// what keeps it from running may pass.
 void hosted_job_read(struct hosted_job *j, struct job_status *out);
 // {"name": ..., "version": ..., "state": ..., ...}
 void hosted_job_status(struct hosted_job *j, struct buf *json);

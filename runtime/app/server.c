@@ -9,6 +9,7 @@
 #include "runtime/app/metrics.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/number.h"
+#include "runtime/engine/class.h"
 
 struct server {
     struct server_config config;
@@ -22,6 +23,7 @@ struct server {
     pthread_mutex_t gate; // of jobs that suspect a record (engine/suspect.c)
     char token[ADMIN_TOKEN_SIZE];
     bool admin; // admin.json is ours
+    size_t looked_at; // the job that server_look tried last
 };
 
 // --- start, step by step ---
@@ -404,6 +406,45 @@ int server_reload(struct server *s, size_t i, struct err *e)
     if (rc != 0)
         snprintf(s->jobs[i]->note, sizeof s->jobs[i]->note, "%s", e->text);
     return rc;
+}
+
+// --- jobs that could not start ---
+
+static void start_again(struct server *s, size_t i)
+{
+    struct job_host host = host_of(s);
+    struct hosted_job *old = s->jobs[i], *again = hosted_job_new(old->file);
+    struct err e = {0};
+    int rc;
+
+    hosted_job_adopt(again, old);
+    rc = http_check_job(s->http, &again->http, &old->http, &e);
+    if (rc == 0)
+        rc = hosted_job_start(again, &host, &e);
+    pthread_rwlock_wrlock(&s->lock);
+    if (rc == 0) {
+        take_place(s, i, again);
+        hosted_job_disown(old);
+        hosted_job_free(old);
+    } else {
+        hosted_job_disown(again);
+        hosted_job_free(again);
+        if (!class_is_passing(rc))
+            hosted_job_failed(old, &e);
+    }
+    pthread_rwlock_unlock(&s->lock);
+}
+
+void server_look(struct server *s)
+{
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        size_t at = (s->looked_at + 1 + i) % s->n_jobs;
+        if (!s->jobs[at]->passing)
+            continue;
+        s->looked_at = at;
+        start_again(s, at);
+        return;
+    }
 }
 
 // --- what it is doing ---

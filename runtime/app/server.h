@@ -63,6 +63,10 @@ size_t server_jobs(const struct server *s, struct hosted_job ***jobs);
 // note does.
 int server_reload(struct server *s, size_t i, struct err *e) LEAT_CHECKED;
 
+// Now and then, on the same thread: starts jobs that something has kept from it which may pass (a
+// locked file, a full disk). One at a time, since each may wait for a lock.
+void server_look(struct server *s);
+
 void server_status(struct server *s, struct buf *json);
 
 #endif

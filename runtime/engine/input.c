@@ -87,6 +87,10 @@ void inputs_deinit(struct inputs *in)
     *in = (struct inputs){0};
 }
 
+#define MADE_ANEW                                                                                  \
+    "the topic was deleted and made anew; its offsets start over. A new version of the job reads " \
+    "the new topic from the start"
+
 static int stop(struct err *e, const char *topic, int32_t partition, const char *why)
 {
     return err_set(e, LEAT_ESTOPPED, "input %s/%d: %s", topic, partition, why);
@@ -151,9 +155,7 @@ static int load_offset(void *arg, const struct store_offset *o)
         if (p->partition != o->partition || strcmp(s->plan->topic, o->topic) != 0)
             continue;
         if (!uuid_eq(o->topic_id, s->topic.id))
-            return stop(l->err, o->topic, o->partition,
-                        "the topic was deleted and made anew; its offsets start over. Reset the "
-                        "job to read the new topic from the start");
+            return stop(l->err, o->topic, o->partition, MADE_ANEW);
         p->next = p->committed = o->next;
         p->epoch = p->stored_epoch = o->epoch;
         *w = (struct watermark_part){.w = o->watermark,
@@ -176,8 +178,8 @@ static int start_new(struct inputs *in, struct input_part *p, bool known, struct
     if (p->next >= 0) {
         if (p->next < start)
             return stop(e, s->topic, p->partition,
-                        "records that the job has not read are gone (retention). Rebuild it, or "
-                        "accept the gap");
+                        "records that the job has not read are gone (retention). A new version of "
+                        "the job begins with what is there");
         if (p->next > stable)
             return stop(
                 e, s->topic, p->partition,
@@ -186,7 +188,8 @@ static int start_new(struct inputs *in, struct input_part *p, bool known, struct
     }
     if (known && in->keyed && !in->may_grow)
         return stop(e, s->topic, p->partition,
-                    "the partition is new; records of one key may now be in two. Rebuild the job");
+                    "the partition is new; records of one key may now be in two. A new version "
+                    "of the job reads them all from the start");
     p->next = p->first = s->from_latest ? stable : start;
     p->stored = *wm_of(in, p);
     return 0;
@@ -273,9 +276,7 @@ static int refresh_source(struct inputs *in, int i, struct err *e)
     if (rc != 0)
         return rc;
     if (!uuid_eq(t.id, s->topic.id))
-        return stop(e, s->plan->topic, 0,
-                    "the topic was deleted and made anew; its offsets start over. Reset the job to "
-                    "read the new topic from the start");
+        return stop(e, s->plan->topic, 0, MADE_ANEW);
     for (int32_t k = s->topic.n_partitions; k < t.n_partitions; k++) {
         part_add(in, i, k);
         rc = start_new(in, &in->parts[in->n_parts - 1], true, e);
@@ -485,7 +486,8 @@ static int fetch(struct inputs *in, struct input_part *p, struct err *e)
     p->fetched = next;
     if (rc == LEAT_ERANGE)
         return stop(e, topic_of(in, p), p->partition,
-                    "records that the job has not read are gone. Rebuild it, or accept the gap");
+                    "records that the job has not read are gone. A new version of the job "
+                    "begins with what is there");
     return rc;
 }
 

@@ -223,6 +223,46 @@ class Starts(Lifecycle):
         self.assertIn("job shop has stopped: another program has written", a.body)
 
 
+    def test_foreign_checkpoint_does_not(self):
+        """It copies what the job has written, and the WAL starts over."""
+        self.fill()
+        self.edit("pragma wal_checkpoint(truncate)")
+        self.fill(11)
+        self.assertEqual(self.rows(), ["11"])
+        self.assertEqual(self.server.job("shop")["state"], "running")
+
+    def test_file_that_is_locked_at_the_start_is_waited_for(self):
+        """The job is there as waiting, and starts when the other program lets go; its queries
+        are answered then."""
+        self.fill()
+        self.server.terminate()
+        db = sqlite3.connect(self.job_file(), isolation_level=None)
+        db.execute("begin immediate")
+        self.server.start()
+        job = self.server.job("shop")
+        self.assertEqual(job["state"], "waiting")
+        self.assertIn("another program has locked", job["why"])
+        self.assertIn("jobs/shop/1.db: the job goes on when it lets go", job["why"])
+        db.execute("rollback")
+        db.close()
+        self.server.wait_job("shop", lambda j: j["state"] == "running")
+        self.fill(11)
+        self.assertEqual(self.rows(), ["11"])
+
+    def test_file_that_is_locked_later_is_waited_for(self):
+        """The reason names the file; nothing is lost."""
+        self.fill()
+        db = sqlite3.connect(self.job_file(), isolation_level=None)
+        db.execute("begin immediate")
+        position = self.server.produce("in", {"id": "x", "n": 1})
+        job = self.server.wait_job("shop", lambda j: j["state"] == "waiting")
+        self.assertIn("another program has locked", job["why"])
+        db.execute("rollback")
+        db.close()
+        self.server.leat("query", "shop", "by_n", "--min-position", position)
+        self.assertEqual(self.rows(), ["11"])
+
+
 class Ends(Lifecycle):
     def test_run_until_end(self):
         with Server("--topic", "in=1", data=self.server.folder + "/plain") as plain:
@@ -308,8 +348,16 @@ class Ends(Lifecycle):
         self.server.leat("topics", "create", "in")
         self.server.produce("in", *({"id": f"s{i}", "n": i} for i in range(20)))
         job = self.server.wait_job("shop", lambda j: j["state"] == "stopped")
-        self.assertIn("in", job["why"])
+        self.assertIn("input in/0: the topic was deleted and made anew", job["why"])
         self.assertEqual(self.rows(), ["10"])
+
+    def test_topic_that_is_gone_is_told_at_once(self):
+        """Nothing else happens on the broker that would wake the job."""
+        self.fill()
+        self.server.leat("topics", "delete", "in")
+        job = self.server.wait_job("shop", lambda j: j["state"] == "waiting", 10)
+        self.assertIn("waits for topic in again: it is gone", job["why"])
+        self.assertIn("it is gone", self.server.leat("status").out)
 
 
 class UnderLoad(unittest.TestCase):
