@@ -328,10 +328,59 @@ static int check_output(struct plan *p, const struct plan_node *n, struct err *e
     return refuse_cell(p, n, n->line, bad, type_member(have, bad->name), e);
 }
 
+// What an aggregate cannot take of any record; NULL: it may.
+static const char *aggregate_wants(enum agg_kind kind, const struct type *arg)
+{
+    switch (kind) {
+    case AGG_SUM:
+    case AGG_AVG:
+    case AGG_STDDEV:
+    case AGG_QUANTILE:
+        return type_is_number(arg) ? NULL : "numbers";
+    case AGG_MIN:
+    case AGG_MAX:
+    case AGG_TOP:
+        return type_is_number(arg) || arg->kind == TYPE_TEXT ? NULL : "numbers or text";
+    case AGG_DISTINCT:
+        return arg->kind == TYPE_ARRAY || arg->kind == TYPE_OBJECT ? "single values" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static int check_aggregates(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    for (int i = 0; i < n->aggregate.n; i++) {
+        const struct plan_aggregate *a = &n->aggregate.aggs[i];
+        const struct type *arg = a->has_arg ? expr_gives(&a->arg) : &type_any;
+        const char *wants = type_is_known(arg) ? aggregate_wants(a->kind, arg) : NULL;
+
+        if (wants != NULL)
+            return plan_refuse(p, a->arg.line, e, "in aggregate: %.*s: %s wants %s, not %s",
+                               BYTES_FMT(a->name), agg_kind_name(a->kind), wants,
+                               type_kind_name(arg->kind));
+    }
+    return 0;
+}
+
+static int check_explode(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    const struct type *list = expr_gives(&n->explode.list);
+
+    if (!type_is_known(list) || list->kind == TYPE_ARRAY)
+        return 0;
+    return plan_refuse(p, n->explode.list.line, e, "in explode: it wants a list, not %s",
+                       type_kind_name(list->kind));
+}
+
 int plan_types_check(struct plan *p, struct plan_node *n, struct err *e)
 {
     int rc = 0;
 
+    if (n->kind == NODE_AGGREGATE)
+        return check_aggregates(p, n, e);
+    if (n->kind == NODE_EXPLODE)
+        return check_explode(p, n, e);
     if (n->kind == NODE_INTO && n->into.table >= 0)
         return check_cells(p, n, plan_row_type(p, n->into.table), n->into.columns, n->into.n, e);
     if (n->kind == NODE_TO && n->to.schema != NULL)

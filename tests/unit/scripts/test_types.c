@@ -236,11 +236,44 @@ static void test_outputs(void **state)
     EXPECT(rows);
 }
 
+// An aggregate or explode that no record could pass does not load; of what is not known it may be.
+static void test_arguments(void **state)
+{
+    static const struct row rows[] = {
+        {"orders:by 'id' :aggregate { n = sum 'total', m = max 'id', d = distinct 'paid',\n"
+         "  q = quantile(0.5, 'at'), l = collect 'buyer', c = count 'lines' } :into 'x'",
+         NULL},
+        {"free:by 'id' :aggregate { n = sum 'a', m = max 'b', d = distinct 'c' } :into 'x'", NULL},
+        {"orders:by 'id' :aggregate { n = sum 'id' } :into 'x'",
+         AT "aggregate: n: sum wants numbers, not text"},
+        {"orders:by 'id' :aggregate {\n  n = avg 'paid' } :into 'x'",
+         "t.lua:13: in aggregate: n: avg wants numbers, not boolean"},
+        {"orders:by 'id' :aggregate { n = stddev 'lines' } :into 'x'",
+         AT "aggregate: n: stddev wants numbers, not array"},
+        {"orders:by 'id' :aggregate { n = quantile(0.5, 'buyer') } :into 'x'",
+         AT "aggregate: n: quantile wants numbers, not object"},
+        {"orders:by 'id' :aggregate { n = max 'paid' } :into 'x'",
+         AT "aggregate: n: max wants numbers or text, not boolean"},
+        {"orders:by 'id' :aggregate { n = top(1, 'buyer', { 'id' }) } :into 'x'",
+         AT "aggregate: n: top wants numbers or text, not object"},
+        {"orders:by 'id' :aggregate { n = distinct 'buyer' } :into 'x'",
+         AT "aggregate: n: distinct wants single values, not object"},
+        {"orders:explode('buyer', 'b') :to 'x'", AT "explode: it wants a list, not object"},
+        {"orders:explode('lines', 'l') :explode('l.sku', 's') :to 'x'",
+         AT "explode: it wants a list, not text"},
+        {"free:explode('a', 'b') :to 'x'", NULL},
+    };
+
+    (void)state;
+    EXPECT(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_built_values),
+        cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_aggregates),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_outputs),
