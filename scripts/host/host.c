@@ -252,6 +252,10 @@ static int on_error(lua_State *L)
         lua_pushvalue(L, 1);
     else
         lib_tostring(L, 1); // [error, text]
+    if (lua_type(L, 1) == LUA_TTABLE && strcmp(lua_tostring(L, 2), "table") == 0) {
+        lua_pushliteral(L, "error with a table: it takes a text that says what is wrong");
+        lua_replace(L, 2);
+    }
     s = lua_tolstring(L, 2, &n);
     if (n > ERR_TEXT_MAX) { // a message of megabytes must not be copied again
         lua_pushlstring(L, s, ERR_TEXT_MAX);

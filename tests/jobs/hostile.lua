@@ -102,6 +102,7 @@ local cases = {
   { "no self", "lua", nil, function(v, ctx) ctx.db.rows.get("a") end },
   { "another self", "lua", nil, function(v, ctx) ctx.db.rows.put(ctx, { id = "a" }) end },
   { "emit nothing", "lua", "a value to emit", function(v, ctx) ctx:emit(nil) end },
+  { "an error that is a table", "lua", "takes a text", function(v, ctx) error { code = 5 } end },
   { "emit a function", "type", "function", function(v, ctx) ctx:emit(error) end },
   { "emit itself", "type", "nested deeper", function(v, ctx)
     local t = {} t.t = t ctx:emit(t)
