@@ -176,6 +176,8 @@ struct fn {
 const struct fn *fn_find(struct bytes name, struct arena *a, const char **like);
 // Checks argument types, propagates nil, calls.
 int fn_call(const struct fn *fn, const struct call *c, struct value *out) LEAT_CHECKED;
+// What is wrong with a second argument that is a constant, whatever the first will be.
+int fn_check_constant(const struct fn *fn, const struct call *c) LEAT_CHECKED;
 // What argument i must be: its letter, and in words.
 char fn_letter(const struct fn *fn, int i);
 const char *fn_wants(const struct fn *fn, int i);

@@ -402,15 +402,22 @@ static int64_t floor_to(int64_t t, int64_t step)
     return rest < 0 ? t - rest - step : t - rest;
 }
 
+static int step_of(const struct call *c, int64_t *step)
+{
+    int rc = duration_of(c, 1, step);
+
+    if (rc == 0 && (*step <= 0 || *step > DATETIME_MAX))
+        rc = err_set(c->e, LEAT_ETYPE, "a time cannot be cut to %lld ms", (long long)*step);
+    return rc;
+}
+
 static int fn_trunc(const struct call *c, struct value *out)
 {
     int64_t step, t = c->args[0].i;
-    int rc = duration_of(c, 1, &step);
+    int rc = step_of(c, &step);
 
     if (rc == 0)
         rc = check_time(c, t);
-    if (rc == 0 && (step <= 0 || step > DATETIME_MAX))
-        rc = err_set(c->e, LEAT_ETYPE, "a time cannot be cut to %lld ms", (long long)step);
     return rc != 0 ? rc : give(out, value_int(floor_to(t, step)));
 }
 
@@ -560,6 +567,16 @@ static int check_arg(const struct fn *fn, int i, const struct value *v, struct e
     if (fine)
         return 0;
     return err_set(e, LEAT_ETYPE, "argument %d must be %s, not %s", i + 1, fn_wants(fn, i), have);
+}
+
+int fn_check_constant(const struct fn *fn, const struct call *c)
+{
+    const struct value *v = &c->args[1];
+    int64_t step;
+
+    if (fn->call != fn_trunc || (v->type != VALUE_INT && v->type != VALUE_TEXT))
+        return 0;
+    return step_of(c, &step);
 }
 
 int fn_call(const struct fn *fn, const struct call *c, struct value *out)

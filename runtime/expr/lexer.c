@@ -289,6 +289,23 @@ static enum op word_op(struct bytes word)
     return bytes_eq_str(word, "not") ? OP_NOT : OP_NONE;
 }
 
+// What other languages write where Lua has a word or another sign.
+static const char *meant(const struct lexer *x, int c)
+{
+    switch (c) {
+    case '=':
+        return " (equal is written ==)";
+    case '!':
+        return peek(x, 1) == '=' ? " (not equal is written ~=)" : " (write not)";
+    case '&':
+        return " (write and)";
+    case '|':
+        return " (write or)";
+    default:
+        return "";
+    }
+}
+
 static struct bytes read_name(struct lexer *x)
 {
     uint32_t start = x->at;
@@ -337,8 +354,8 @@ static int read_token(struct lexer *x, struct token *t, int c)
     }
     t->op = find_op(x);
     if (t->op == OP_NONE)
-        return err_set(x->e, LEAT_EINVAL, "unexpected '%c' near column %u",
-                       c >= 0x20 && c < 0x7f ? c : '?', x->at + 1);
+        return err_set(x->e, LEAT_EINVAL, "unexpected '%c' near column %u%s",
+                       c >= 0x20 && c < 0x7f ? c : '?', x->at + 1, meant(x, c));
     t->kind = TOKEN_OP;
     x->at += (uint32_t)strlen(op_text(t->op));
     return 0;

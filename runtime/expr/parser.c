@@ -98,6 +98,16 @@ static int fold_call(struct parser *p, const struct node *n, struct value *out)
     return fn_call(n->fn, &c, out);
 }
 
+static int check_constant(struct parser *p, const struct node *n)
+{
+    struct value args[2] = {VALUE_OF_MISSING};
+
+    if (n->kind != NODE_CALL || n->n_args != 2 || n->args[1]->kind != NODE_CONST)
+        return 0;
+    args[1] = n->args[1]->value;
+    return fn_check_constant(n->fn, &(struct call){args, 2, p->arena, p->e});
+}
+
 static int fold(struct parser *p, struct node *n)
 {
     struct value v;
@@ -105,7 +115,7 @@ static int fold(struct parser *p, struct node *n)
 
     for (int i = 0; i < n->n_args; i++)
         if (n->args[i]->kind != NODE_CONST)
-            return 0;
+            return check_constant(p, n);
     if (n->n_args == 0 || (n->kind == NODE_CALL && n->fn->call == NULL))
         return 0;
     if (n->kind == NODE_UNARY)
