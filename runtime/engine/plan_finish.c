@@ -19,8 +19,10 @@
 #include "runtime/base/limits.h"
 #include "runtime/base/zone.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int plan_refuse(const struct plan *p, int line, struct err *e, const char *fmt, ...)
 {
@@ -203,6 +205,30 @@ static int check_tables_of(const struct plan *p, const struct plan_node *n, stru
     return 0;
 }
 
+// What no broker would take as a topic: a job would wait for it for ever. An outbox is none.
+static int check_topic(const struct plan *p, const struct plan_node *n, struct err *e)
+{
+    const char *topic = n->kind == NODE_SOURCE ? n->source.topic : n->to.topic;
+    size_t length = 0;
+
+    if (topic == NULL || topic[0] == 0)
+        return plan_refuse(p, n->line, e, "in %s: it needs a topic", node_kind_name(n->kind));
+    if (n->kind == NODE_SOURCE && n->source.outbox.path != NULL)
+        return 0;
+    while (isalnum((unsigned char)topic[length]) ||
+           (topic[length] != 0 && strchr("._-", topic[length]) != NULL))
+        length++;
+    if (topic[length] != 0)
+        return plan_refuse(p, n->line, e,
+                           "in %s: \"%s\" is no name of a topic: those have letters, digits, '.', "
+                           "'_' and '-'",
+                           node_kind_name(n->kind), topic);
+    if (length > TOPIC_NAME_MAX)
+        return plan_refuse(p, n->line, e, "in %s: the name of a topic has at most %d letters",
+                           node_kind_name(n->kind), TOPIC_NAME_MAX);
+    return 0;
+}
+
 static int check_node(const struct plan *p, const struct plan_node *n, struct err *e)
 {
     int rc = check_inputs(p, n, e);
@@ -217,11 +243,8 @@ static int check_node(const struct plan *p, const struct plan_node *n, struct er
         rc = plan_refuse(p, n->line, e, "in every: the interval must be more than 0");
     if (rc == 0 && n->kind == NODE_BY && n->by.n == 0)
         rc = plan_refuse(p, n->line, e, "in by: it needs an expression");
-    if (rc == 0 && (n->kind == NODE_SOURCE || n->kind == NODE_TO)) {
-        const char *topic = n->kind == NODE_SOURCE ? n->source.topic : n->to.topic;
-        if (topic == NULL || topic[0] == 0)
-            rc = plan_refuse(p, n->line, e, "in %s: it needs a topic", node_kind_name(n->kind));
-    }
+    if (rc == 0 && (n->kind == NODE_SOURCE || n->kind == NODE_TO))
+        rc = check_topic(p, n, e);
     return rc;
 }
 

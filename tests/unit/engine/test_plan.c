@@ -103,6 +103,15 @@ static void test_refusals(void **state)
     p->nodes[n].name = "x";
     expect_refused(p, "jobs/test.lua:2: in where: the name \"x\" is taken");
 
+    p = plan_build("test");
+    (void)plan_build_source(p, "in/out", NULL);
+    expect_refused(p, "jobs/test.lua:1: in from: \"in/out\" is no name of a topic: those have "
+                      "letters, digits, '.', '_' and '-'");
+    p = plan_build("test");
+    (void)plan_build_to(p, plan_build_source(p, "in", NULL), OUT_MAIN, "a topic");
+    expect_refused(p, "jobs/test.lua:2: in to: \"a topic\" is no name of a topic: those have "
+                      "letters, digits, '.', '_' and '-'");
+
     expect_refused(plan_build("test"),
                    "jobs/test.lua:1: the job reads nothing: it needs a  from \"topic\"");
 }
