@@ -4,6 +4,8 @@
 // A job runs in spite of them. (projections/check.c has those that need the tables.)
 #include "runtime/engine/plan_passes.h"
 
+#include "runtime/base/datetime.h"
+
 // --- what grows ---
 
 static void lint_growth(struct plan *p, const struct plan_node *n)
@@ -142,12 +144,55 @@ static void lint_idle(struct plan *p, int source)
     }
 }
 
+// --- what comes too late ---
+
+static bool passes_on(const struct plan_node *n)
+{
+    return n->kind != NODE_AGGREGATE && n->kind != NODE_PROCESS && n->kind != NODE_CHANGES &&
+           !(n->kind == NODE_JOIN && n->join.with == JOIN_STREAM);
+}
+
+// The aggregate whose closed windows come to n longer after their end than this; NULL: none.
+static const struct plan_node *slower(const struct plan *p, const struct plan_node *n, int64_t ms)
+{
+    const struct plan_node *found = NULL;
+
+    for (int i = 0; i < n->n_inputs && found == NULL; i++) {
+        const struct plan_node *from = &p->nodes[n->inputs[i].node];
+        if (n->inputs[i].port == OUT_FINAL)
+            found = from->aggregate.window.grace_ms > ms ? from : NULL;
+        else if (passes_on(from))
+            found = slower(p, from, ms);
+    }
+    return found;
+}
+
+// A window is closed by W, and W does not wait for the windows before it that are still in grace.
+static void lint_grace(struct plan *p, const struct plan_node *n)
+{
+    const struct plan_window *w = &n->aggregate.window;
+    const struct plan_node *from;
+    char grace[32];
+
+    if (n->kind != NODE_AGGREGATE || w->kind == WINDOW_NONE || w->kind == WINDOW_LAST)
+        return;
+    from = slower(p, n, w->grace_ms);
+    if (from == NULL)
+        return;
+    duration_format(from->aggregate.window.grace_ms, grace);
+    plan_warn(p, w->line,
+              "in window: what final() gives of line %d comes %s after the end of its window, and "
+              "is late here when both end together: grace = \"%s\" waits for it",
+              from->line, grace, grace);
+}
+
 void plan_pass_lint(struct plan *p)
 {
     for (int i = 0; i < p->n_nodes; i++) {
         lint_growth(p, &p->nodes[i]);
         lint_unread(p, &p->nodes[i]);
         lint_idle(p, i);
+        lint_grace(p, &p->nodes[i]);
     }
     for (int i = 0; i < p->n_tables; i++)
         lint_unwritten(p, i);

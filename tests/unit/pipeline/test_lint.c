@@ -176,12 +176,34 @@ static void costly_indexes(void **state)
     check_all(list, ARRAY_LEN(list));
 }
 
+// A window behind windows with more grace than its own.
+static void late_results(void **state)
+{
+#define FIRST "from 'a' :by 'k' :window { size = '1m', grace = '10s' } :aggregate { n = count() }\n"
+    static const struct lint list[] = {
+        {JOB FIRST ":final() :where 'n > 1' :by 'k'\n"
+                   ":window { size = '5m' } :aggregate { n = sum 'n' } :into 'c'",
+         "j:4: in window: what final() gives of line 2 comes 10s after the end of its window, and "
+         "is late here when both end together: grace = \"10s\" waits for it\n"},
+        {JOB FIRST ":final() :by 'k' :window { size = '5m', grace = '10s' }\n"
+                   ":aggregate { n = sum 'n' } :into 'c'",
+         ""},
+        {JOB "from 'a' :by 'k' :window { size = '1m' } :aggregate { n = count() } :final()\n"
+             ":by 'k' :window { size = '5m' } :aggregate { n = sum 'n' } :into 'c'",
+         ""},
+    };
+
+    (void)state;
+    check_all(list, ARRAY_LEN(list));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(growing_state),    cmocka_unit_test(unused),
         cmocka_unit_test(circles),          cmocka_unit_test(waiting_for_ever),
         cmocka_unit_test(scans),            cmocka_unit_test(costly_indexes),
+        cmocka_unit_test(late_results),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
