@@ -12,6 +12,14 @@ static struct value cell_of(const struct plan_expr *x, struct value v)
     return VALUE_OF_NULL;
 }
 
+int cells_blame(struct err *e, int rc, struct bytes name)
+{
+    if (e != NULL && bytes_starts(bytes_str(e->text), name) &&
+        bytes_starts(bytes_str(e->text + name.n), BYTES_LIT(": ")))
+        return rc;
+    return err_wrap(e, rc, "%.*s", BYTES_FMT(name));
+}
+
 int cells_eval(struct operator *o, const struct plan_field *fields, int n, struct event *ev,
                struct value *cells, struct err *e)
 {
@@ -20,7 +28,7 @@ int cells_eval(struct operator *o, const struct plan_field *fields, int n, struc
         int rc = operator_eval(o, &fields[i].expr, ev, &v, e);
 
         if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(fields[i].name));
+            return cells_blame(e, rc, fields[i].name);
         cells[i] = cell_of(&fields[i].expr, v);
     }
     return 0;
@@ -34,7 +42,7 @@ int key_cells_eval(struct operator *o, const struct plan_field *fields, int n, s
         int rc = operator_eval(o, &fields[i].expr, ev, &cells[i], e);
 
         if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(name));
+            return cells_blame(e, rc, name);
         if (value_is_nil(&cells[i]))
             return err_set(e, LEAT_EKEY, "the key %.*s is nil", BYTES_FMT(name));
     }

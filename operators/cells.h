@@ -16,6 +16,10 @@ int cells_eval(struct operator *o, const struct plan_field *fields, int n, struc
 int key_cells_eval(struct operator *o, const struct plan_field *fields, int n, struct event *ev,
                    struct value *cells, struct err *e) LEAT_CHECKED;
 
+// Puts the name of a field before what is wrong with its expression, unless the expression is that
+// name and stands there already. Returns rc.
+int cells_blame(struct err *e, int rc, struct bytes name);
+
 // Index of `name` in a table's columns; -1.
 int column_find(const char *const *names, int n, struct bytes name);
 

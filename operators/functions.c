@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operators/functions.h"
 
+#include "operators/cells.h"
 #include "runtime/base/heap.h"
 #include "runtime/expr/expr.h"
 
@@ -101,7 +102,7 @@ static int eval_object(struct functions *f, const struct plan_aggregate *a, stru
         int rc = operator_eval(f->op, &a->fields[i].expr, ev, &obj->values[i], e);
 
         if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(a->fields[i].name));
+            return cells_blame(e, rc, a->fields[i].name);
         obj->names[i] = a->fields[i].name;
         if (value_is_nil(&obj->values[i]))
             obj->values[i] = VALUE_OF_MISSING;
@@ -123,7 +124,7 @@ int functions_eval(struct functions *f, struct event *ev, struct err *e)
         if (rc == 0 && a->kind == AGG_TOP && !value_is_nil(arg))
             rc = eval_object(f, a, ev, arg + 1, e);
         if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(a->name));
+            return cells_blame(e, rc, a->name);
     }
     return 0;
 }

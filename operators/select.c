@@ -6,6 +6,7 @@
 //
 // The plan has the fields in writing order already (positional ones first, then named, sorted).
 // Deletes of a changelog stream go through untouched.
+#include "operators/cells.h"
 #include "operators/operators.h"
 
 struct select {
@@ -61,7 +62,7 @@ static int eval_fields(struct operator *o, struct event *ev, struct value_object
         int rc = operator_eval(o, &f->expr, ev, &v, e);
 
         if (rc < 0)
-            return err_wrap(e, rc, "%.*s", BYTES_FMT(f->name));
+            return cells_blame(e, rc, f->name);
         object_put(obj, f->name, value_is_nil(&v) ? VALUE_OF_MISSING : v);
     }
     return 0;

@@ -52,6 +52,7 @@ written "left.out"
 
 from "compare" :where "a < b"   :to "compare.out"
 from "add"     :where "a + 1 > 0" :to "add.out"
+from "blame"   :select { "a", total = "a + 1" } :to "blame.out"
 from "concat"  :select { text = "a .. b" } :to "concat.out"
 
 from "text" :select { bytes = "len(s)", chars = "utf8len(s)" } :to "text.out"
@@ -236,6 +237,15 @@ test("types: what does not compare or add is an error of class type, never coerc
   t:parked { { key = "text and number", class = "type" },
              { key = "boolean and number", class = "type" }, { key = "text", class = "type" } }
   t:expect("compare.out", { { a = 5 } })
+end)
+
+test("types: the message has the field's name once, and the expression", function(t)
+  t:send("blame", 5)
+  t:send("blame", { a = "x" })
+  t:rows("select message from _leat_parked order by id", {
+    { message = "a: number has no field a" },
+    { message = "total: a + 1: cannot apply '+' to text and number" },
+  })
 end)
 
 test("types: .. takes numbers, and nothing else but text", function(t)
