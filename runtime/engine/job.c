@@ -186,6 +186,8 @@ static int64_t next_wake(struct job *j, int64_t step_wait)
         t = j->ticks[i].last + j->plan->nodes[j->ticks[i].node].every.interval_ms;
         at = t < at ? t : at;
     }
+    if (j->n_ticks > 0 && due > j->now && due < at)
+        at = due; // by the clock itself
     for (int i = 0; i < j->in.n_sources; i++) {
         t = watermark_next(&j->in.sources[i].wm, j->now, due);
         at = t < at ? t : at;
