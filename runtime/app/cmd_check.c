@@ -9,6 +9,7 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/job_params.h"
 #include "runtime/app/rehearsal.h"
+#include "runtime/http/route.h"
 #include "scripts/script.h"
 
 // A job that was loaded, and what is unwise in it: "jobs/a.lua:7: ...", a line each.
@@ -18,6 +19,48 @@ struct checked {
     struct buf warnings;
     int n_warnings;
 };
+
+// --- where queries are found ---
+
+static bool is_param(const struct plan_query *q, struct bytes name)
+{
+    for (int i = 0; i < q->n_params; i++)
+        if (bytes_eq_str(name, q->params[i].name))
+            return true;
+    return false;
+}
+
+// A path matches itself, which gives its parameters.
+static int check_path(const struct plan *p, int i, struct err *e)
+{
+    const struct plan_query *q = &p->queries[i];
+    struct route_match m;
+    int rc = route_check(q->path, e);
+
+    for (int k = 0; k < i && rc == 0; k++)
+        if (p->queries[k].path != NULL && route_collides(p->queries[k].path, q->path))
+            rc = err_set(e, LEAT_EEXISTS, "query %s claims %s too (line %d)", p->queries[k].name,
+                         q->path, p->queries[k].line);
+    if (rc != 0 || !route_matches(q->path, q->path, &m))
+        return rc;
+    for (size_t k = 0; k < m.n; k++)
+        if (!is_param(q, m.params[k].name))
+            return err_set(e, LEAT_EINVAL, "path \"%s\": :%.*s is not declared in params", q->path,
+                           BYTES_FMT(m.params[k].name));
+    return 0;
+}
+
+static int check_paths(const struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_queries; i++) {
+        int rc = p->queries[i].path != NULL ? check_path(p, i, e) : 0;
+
+        if (rc != 0)
+            return err_wrap(e, rc, "%s:%d: query %s", p->file, p->queries[i].line,
+                            p->queries[i].name);
+    }
+    return 0;
+}
 
 static int load(struct checked *c, struct args *a, struct err *e)
 {
@@ -33,6 +76,8 @@ static int load(struct checked *c, struct args *a, struct err *e)
     for (int i = 0; i < c->plan->n_warnings; i++)
         buf_printf(&c->warnings, "%s\n", c->plan->warnings[i]);
     rc = jobfile_check(c->plan, &c->warnings, e);
+    if (rc == 0)
+        rc = check_paths(c->plan, e);
     if (rc == 0)
         rc = rehearse(c->plan, e);
     for (size_t i = 0; i < c->warnings.n; i++)

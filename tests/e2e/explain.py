@@ -118,6 +118,25 @@ class Check(unittest.TestCase):
             f.flush()
             self.assertIn("table t has no column n", leat("check", f.name, code=1).err)
 
+    def test_paths_of_queries(self):
+        """A path that the server would refuse, or whose parameter nobody declared."""
+        def query(name, path):
+            return (f'query "{name}" {{ path = "{path}", params = {{ who = "text" }},'
+                    ' sql = "select :who as who" }\n')
+
+        for queries, told in (
+                (query("a", "/metrics"), '3: query a: path "/metrics": /metrics is reserved'),
+                (query("a", "/of/:whom"),
+                 '3: query a: path "/of/:whom": :whom is not declared in params'),
+                (query("a", "/of/:who") + query("b", "/of/ann"),
+                 "4: query b: query a claims /of/ann too (line 3)"),
+                (query("a", "/of/:who") + query("b", "/from/:who"), None)):
+            with self.subTest(told), tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+                f.write(f'job "c" {{}}\nfrom "a" :to "b"\n{queries}')
+                f.flush()
+                err = leat("check", f.name, code=1 if told else 0).err
+                self.assertEqual(err, f"leat check: {f.name}:{told}\n" if told else "")
+
 
 def update():
     GOLDEN.mkdir(parents=True, exist_ok=True)
