@@ -52,7 +52,7 @@ static int open_job(struct driver *d, struct err *e)
                            .publisher = &d->log.publisher,
                            .operators = d->config.operators,
                            .clock = &d->clock.base,
-                           .gap_ms = -1,
+                           .gap_ms = d->config.gap_ms > 0 ? d->config.gap_ms : -1,
                            .cache_bytes = d->config.cache_bytes,
                            .step_bytes = d->config.step_bytes,
                            .inputs_may_grow = true,

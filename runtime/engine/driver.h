@@ -38,6 +38,7 @@ struct driver_config {
     int64_t start_ms;     // the clock; tests of users start at 2026-01-01T00:00Z
     int32_t n_partitions; // of every topic, at least 1; grows when a send names a higher one
     size_t cache_bytes, step_bytes; // as in job_config
+    int64_t gap_ms; // as in job_config; 0: no gap
     struct store *pristine; // what the store is a copy of; NULL: it is opened
     int64_t crash_at;     // the job dies at this crash point and is started again; 0: it does not
     int64_t cut_at;       // a step ends behind this record, from 1; 0: nowhere

@@ -124,8 +124,8 @@ static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
 {
     int rc = 0;
 
-    if (j->state == JOB_WAITING && j->now < j->retry_at) {
-        *wait = j->retry_at - j->now;
+    if (j->state == JOB_WAITING && j->ran < j->retry_at) {
+        *wait = j->retry_at - j->ran;
         return 0;
     }
     if (!j->ready)
@@ -134,13 +134,13 @@ static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
         j->state = JOB_RUNNING;
     if (rc == 0)
         rc = job_step(j, worked, wait, e);
-    if (rc == 0 && j->state == JOB_WAITING && j->now < j->retry_at)
-        *wait = j->retry_at - j->now;
+    if (rc == 0 && j->state == JOB_WAITING && j->ran < j->retry_at)
+        *wait = j->retry_at - j->ran;
     if (waits_for(rc)) {
         j->state = JOB_WAITING;
         j->absent = rc == LEAT_ENOTFOUND;
         j->why = *e;
-        j->retry_at = j->now + 1000;
+        j->retry_at = j->ran + 1000;
         *wait = 1000;
         return 0;
     }
@@ -151,7 +151,7 @@ static int turn_step(struct job *j, bool *worked, int64_t *wait, struct err *e)
 static int turn_relay(struct job *j, bool stepped, bool *worked, struct err *e)
 {
     bool moved = false;
-    int rc = relay_turn(&j->relay, j->now, &moved, e);
+    int rc = relay_turn(&j->relay, j->ran, &moved, e);
 
     *worked = *worked || moved;
     if (rc != 0 || stepped || moved || !relay_has_marks(&j->relay))
@@ -169,8 +169,11 @@ static int turn_relay(struct job *j, bool stepped, bool *worked, struct err *e)
 // has reasons that are due already; they are no reason to ask again at once.
 static int64_t next_wake(struct job *j, int64_t step_wait)
 {
-    int64_t at = relay_wake(&j->relay, j->now), due, t;
+    int64_t at = relay_wake(&j->relay, j->ran), due, t;
     struct err e;
+
+    if (at != INT64_MAX)
+        at += j->now - j->ran;
 
     // Before it is ready operators do not know where the watermark stands, and what is open.
     due = j->ready ? run_due(&j->run) : INT64_MAX;
@@ -331,9 +334,18 @@ static void relay_rest(struct job *j)
 
     while (moved) {
         moved = false;
-        if (relay_turn(&j->relay, j->now, &moved, &e) != 0)
+        if (relay_turn(&j->relay, j->ran, &moved, &e) != 0)
             return;
     }
+}
+
+static void read_clock(struct job *j, int64_t wall)
+{
+    if (wall > j->wall)
+        j->ran += wall - j->wall;
+    if (wall > j->now) // a clock that is set back stands still here
+        j->now = wall;
+    j->wall = wall;
 }
 
 int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
@@ -351,8 +363,7 @@ int job_turn(struct job *j, int64_t now, struct job_turn *t, struct err *e)
         return j->why.code;
     }
     j->nothing_left = false;
-    if (now > j->now) // a clock that is set back stands still here
-        j->now = now;
+    read_clock(j, now);
     rc = turn_step(j, &stepped, &wait, e);
     if (rc == LEAT_ESTOPPED)
         relay_rest(j);

@@ -55,10 +55,14 @@ struct job {
     bool nothing_left;    // found so in this turn
     bool stop_after;      // park = "stop": commit what came before, then stop
     struct err stop_err;
-    int64_t now;
-    int64_t last_commit;
+    int64_t now; // of the wall, never back: what records and rows see
+    // The same, as long as the wall's clock is not set back: it goes on then, as `now` does not. For
+    // what waits some time in this process.
+    int64_t ran;
+    int64_t wall;        // at the last turn
+    int64_t last_commit; // of `ran`
     bool committed_once;
-    int64_t retry_at, backoff_ms; // while waiting
+    int64_t retry_at, backoff_ms; // of `ran`; while waiting
     int64_t step_started;         // ns
     int64_t step_records;
     int64_t collect_started; // ns

@@ -95,7 +95,7 @@ static int fail(struct job *j, enum step_phase phase, int rc, struct err *e)
         return 0;
     case STEP_WAIT:
         j->backoff_ms = step_backoff(j->backoff_ms);
-        j->retry_at = j->now + j->backoff_ms;
+        j->retry_at = j->ran + j->backoff_ms;
         j->state = JOB_WAITING;
         j->why = *e;
         return 0;
@@ -135,7 +135,7 @@ static int wishes(struct job *j, struct step_wish *w, struct err *e)
                             .closing = closing(j),
                             .unplaced = inputs_unplaced(&j->in),
                             .since_commit_ms =
-                                j->committed_once ? j->now - j->last_commit : INT64_MAX,
+                                j->committed_once ? j->ran - j->last_commit : INT64_MAX,
                             .gap_ms = j->config.gap_ms,
                             .outbox_waiting = j->store->ops->outbox_waiting(j->store),
                             .outbox_max = OUTBOX_ROWS_MAX};
@@ -320,7 +320,7 @@ static void committed(struct job *j, int64_t commit_ns)
     relay_committed(&j->relay);
     j->records_in += j->step_records;
     j->micros[j->commits++ % COMMIT_SAMPLES] = commit_ns / 1000;
-    j->last_commit = j->now;
+    j->last_commit = j->ran;
     j->committed_once = true;
     j->backoff_ms = 0;
     j->state = JOB_RUNNING;

@@ -27,7 +27,8 @@ void rig_start(struct rig *r, int32_t n_partitions)
                               .operators = operator_types(),
                               .stores = {.open = open_store, .close = close_store, .arg = r},
                               .start_ms = RIG_START,
-                              .n_partitions = n_partitions};
+                              .n_partitions = n_partitions,
+                              .gap_ms = r->gap_ms};
     int rc = plan_finish(r->plan, &r->err);
 
     if (rc == 0)

@@ -22,6 +22,7 @@ struct rig {
     struct fake_store store;
     struct err err;
     int tries; // counted by user code
+    int64_t gap_ms; // of struct driver_config
 };
 
 // Finishes the plan that the test put into r->plan and starts it.

@@ -471,6 +471,47 @@ static void test_waiting_sleeps(void **state)
     rig_stop(&r);
 }
 
+static struct job_turn turn_at(struct rig *r, int64_t wall)
+{
+    struct job_turn turn;
+
+    assert_int_equal(job_turn(driver_job(r->d), wall, &turn, &r->err), 0);
+    return turn;
+}
+
+// A wall clock that is set back by an hour does not hold a job up for an hour: neither one that
+// waits for space, nor the next step, which keeps its distance from the last commit.
+static void test_clock_set_back(void **state)
+{
+    struct rig r = {.plan = plan_build("test"), .gap_ms = 2};
+    int64_t now = RIG_START;
+
+    (void)state;
+    (void)plan_build_to(r.plan, plan_build_source(r.plan, "in", "t"), OUT_MAIN, "out");
+    rig_start(&r, 1);
+    rig_send(&r, "in", 0, NULL, "{\"t\":1}");
+    assert_true(turn_at(&r, now).worked);
+    rig_send(&r, "in", 0, NULL, "{\"t\":2}");
+    now -= 3600000;
+    assert_int_equal(turn_at(&r, now).wait_ms, 2);
+    assert_true(turn_at(&r, now += 2).worked);
+    while (turn_at(&r, now += 2).worked)
+        continue;
+    rig_expect(&r, "out", "{\"t\":1} {\"t\":2}");
+    r.store.fault_in = "commit";
+    r.store.fault_code = LEAT_ENOSPC;
+    r.store.fault_at = 0;
+    rig_send(&r, "in", 0, NULL, "{\"t\":3}");
+    while (turn_at(&r, now += 2).worked)
+        continue;
+    assert_int_equal(rig_status(&r).state, JOB_WAITING);
+    now -= 3600000;
+    assert_int_equal(turn_at(&r, now).wait_ms, 1000);
+    assert_true(turn_at(&r, now += 1000).worked);
+    rig_expect(&r, "out", "{\"t\":3}");
+    rig_stop(&r);
+}
+
 // A clock ticks at multiples of its interval; ticks missed while the job was down collapse into
 // one.
 static void test_every(void **state)
@@ -541,6 +582,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_heads, given_user, after),
         cmocka_unit_test_setup_teardown(test_dead_letter_once, given_user, after),
         cmocka_unit_test(test_waiting_sleeps),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_every),
         cmocka_unit_test(test_streams_meet),
     };
