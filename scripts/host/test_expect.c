@@ -129,6 +129,24 @@ static _Noreturn void differs(lua_State *L, struct testing *t, const char *what,
     test_fails(L, t, what, arena_printf(&t->arena, "%s%s", diff, test_hint(t)));
 }
 
+// What the job never publishes to is empty whatever it does. A version before may have.
+static void must_be_published(lua_State *L, const struct testing *t, const char *topic)
+{
+    const char *dead = t->plan->errors.dead;
+    struct suggestion s = {.name = topic};
+
+    if (dead != NULL && strcmp(dead, topic) == 0)
+        return;
+    for (int i = 0; i < t->plan->n_nodes; i++) {
+        const struct plan_node *n = &t->plan->nodes[i];
+        if (n->kind == NODE_TO && strcmp(n->to.topic, topic) == 0)
+            return;
+        if (n->kind == NODE_TO)
+            suggest(&s, n->to.topic);
+    }
+    luaL_error(L, "t:expect: the job does not publish to \"%s\"%s", topic, suggest_text(&s));
+}
+
 static int test_expect(lua_State *L)
 {
     struct testing *t = test_observes(L);
@@ -141,6 +159,8 @@ static int test_expect(lua_State *L)
 
     take_list(L, t, 3, "t:expect", &want);
     n = driver_take(t->driver, topic, &records);
+    if (n == 0)
+        must_be_published(L, t, topic);
     for (size_t i = 0; i < n; i++)
         list_add(t, &got, record_value(t, &records[i], format_of(t, topic)));
     have = list_value(&got);

@@ -118,6 +118,19 @@ static const struct plan_node *source_of(const struct testing *t, const char *to
     return NULL;
 }
 
+// A record that nobody reads would make any test pass that looks for what must not happen.
+static void must_be_read(lua_State *L, const struct testing *t, const char *topic)
+{
+    struct suggestion s = {.name = topic};
+
+    if (source_of(t, topic) != NULL)
+        return;
+    for (int i = 0; i < t->plan->n_nodes; i++)
+        if (t->plan->nodes[i].kind == NODE_SOURCE)
+            suggest(&s, t->plan->nodes[i].source.topic);
+    luaL_error(L, "t:send: the job does not read \"%s\"%s", topic, suggest_text(&s));
+}
+
 // The bytes of the value as the topic's source reads them.
 static struct bytes encode_value(lua_State *L, struct testing *t, const struct plan_node *source,
                                  const struct value *v)
@@ -302,6 +315,7 @@ static int test_send(lua_State *L)
     lua_settop(L, 4);
     check_options(L, 4);
     test_runs(L, t);
+    must_be_read(L, t, topic);
     act.topic = arena_strdup(&t->arena, topic);
     value_take(L, 3, &t->arena, &v);
     if (source != NULL && source->source.outbox.path != NULL)

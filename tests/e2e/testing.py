@@ -102,6 +102,18 @@ class Files(Project):
         self.assertIn("cents: want 501, got 500", out)
 
 
+    def test_topics_that_are_not_the_jobs(self):
+        """A slip in a name would make a test pass that looks for what must not happen."""
+        self.write("tests/prices_test.lua",
+                   'test("a", function(t)\n  t:send("pricse", { sku = "a" })\n  t:parked {}\nend)\n'
+                   'test("b", function(t)\n  t:expect("alarms", {})\nend)\n')
+        out = self.run_tests("tests/prices_test.lua", code=1).out
+        self.assertIn('tests/prices_test.lua:2: t:send: the job does not read "pricse" '
+                      "(did you mean 'prices'?)", out)
+        self.assertIn('tests/prices_test.lua:6: t:expect: the job does not publish to "alarms"',
+                      out)
+
+
 class Choosing(Project):
     def test_by_name(self):
         out = self.run_tests("tests/prices_test.lua", "-k", "cents").out
