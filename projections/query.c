@@ -404,6 +404,8 @@ static int reached_one(struct reader *r, struct bytes topic, struct bytes part, 
     rc = db_next(r->next, e);
     if (rc == 1)
         rc = db_column_int(r->next, 0) > offset;
+    else if (rc == 0 && !plan_reads(r->plan, topic))
+        rc = err_set(e, LEAT_EINVAL, "job %s does not read %.*s", r->plan->job, BYTES_FMT(topic));
     else if (rc == 0)
         rc = offset < 0;
     db_reset(r->next);

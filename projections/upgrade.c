@@ -310,9 +310,9 @@ static int refuse(const struct differences *d, const struct plan *p, bool from_n
     else
         rc = err_set(e, LEAT_EINVAL,
                      "the job has changed since its file was made: %.200s. Set version = %d to "
-                     "build it anew beside version %d%s (`leat plan` lists all %d changes)",
-                     buf_cstr(&text), p->version + 1, p->version,
-                     d->from_now ? ", or start it with --from-now" : "", d->n);
+                     "build it anew beside version %d%s%s (`leat plan` lists all changes)",
+                     buf_cstr(&text), p->version + 1, p->version, plan_again(p),
+                     d->from_now ? ", or start it with --from-now" : "");
     buf_deinit(&text);
     return rc;
 }

@@ -84,14 +84,15 @@ static int assign(struct consume *c, struct err *e)
 {
     struct kafka_topic *topics;
     struct arena a;
-    int64_t from, only;
+    int64_t from, only = -1;
     size_t n;
     int rc;
 
     if (!parse_from(args_get(c->args, "--from", c->follow ? "latest" : "earliest"), &from))
         return err_set(e, LEAT_EUSAGE, "--from wants earliest, latest, an offset or -N");
-    if (!args_int(c->args, "--partition", -1, 0, INT32_MAX, &only))
-        return err_set(e, LEAT_EUSAGE, "--partition");
+    rc = args_int(c->args, "--partition", 0, INT32_MAX, &only, e);
+    if (rc != 0)
+        return rc;
     arena_init(&a);
     rc = kafka_topics(c->client, c->topic, &a, &topics, &n, e);
     if (rc != 0)
@@ -321,12 +322,12 @@ static void finish(struct consume *c)
 
 static int consume_run(struct args *a)
 {
-    struct consume c = {.args = a, .topic = a->positional[0]};
+    struct consume c = {.args = a, .topic = a->positional[0], .limit = -1};
     struct err e = {0};
     int rc;
 
-    if (!args_int(a, "--max", -1, 1, INT64_MAX, &c.limit))
-        return EXIT_USAGE;
+    if (args_int(a, "--max", 1, INT64_MAX, &c.limit, &e) != 0)
+        return command_failed(a, &e);
     arena_init(&c.arena);
     c.fields = fieldplan_new();
     c.follow = args_has(a, "--follow");

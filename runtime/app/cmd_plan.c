@@ -166,7 +166,8 @@ static void print_what_to_do(const struct outlook *o)
         printf(" Version %d begins at the start of its inputs; the file of version %d stays.\n",
                version, o->versions.other);
     } else if (is_rebuild(o)) {
-        printf(" Set version = %d to build it anew beside version %d", version + 1, version);
+        printf(" Set version = %d to build it anew beside version %d%s", version + 1, version,
+               plan_again(o->plan));
         printf(o->c.differences.from_now
                    ? ", or start it with --from-now: what is there keeps the old meaning.\n"
                    : ".\n");

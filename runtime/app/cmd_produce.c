@@ -218,14 +218,15 @@ static int ensure_topic(struct produce *p, struct err *e)
 {
     struct kafka_topic *topics;
     struct arena a;
-    int64_t partitions;
+    int64_t partitions = 1;
     size_t n;
     int rc;
 
     if (!args_has(p->args, "--create"))
         return 0;
-    if (!args_int(p->args, "--create", 1, 1, 10000, &partitions))
-        return err_set(e, LEAT_EUSAGE, "--create");
+    rc = args_int(p->args, "--create", 1, 10000, &partitions, e);
+    if (rc != 0)
+        return rc;
     arena_init(&a);
     rc = kafka_topics(p->client, p->topic, &a, &topics, &n, e);
     if (rc == LEAT_ENOTFOUND)
@@ -234,23 +235,41 @@ static int ensure_topic(struct produce *p, struct err *e)
     return rc;
 }
 
+// What the broker calls unknown is a topic, or a partition of it.
+static int not_found(struct produce *p, struct err *e)
+{
+    struct kafka_topic *topics;
+    struct arena a;
+    struct err why;
+    size_t n;
+
+    arena_init(&a);
+    if (kafka_topics(p->client, p->topic, &a, &topics, &n, &why) == LEAT_ENOTFOUND)
+        err_set(e, LEAT_ENOTFOUND, "there is no topic %s; --create 1 makes it, with one partition",
+                p->topic);
+    arena_deinit(&a);
+    return LEAT_ENOTFOUND;
+}
+
 static int parse_options(struct produce *p)
 {
+    struct err e = {0};
+
     p->format = args_has(p->args, "--csv")     ? LINES_CSV
                 : args_has(p->args, "--lines") ? LINES_PLAIN
                                                : LINES_NDJSON;
     p->format_given = args_has(p->args, "--csv") || args_has(p->args, "--lines");
     if (p->format == LINES_PLAIN && (args_has(p->args, "--key") || args_has(p->args, "--set")))
         return usage_error(p->args, "--lines sends text as it is: --key and --set need fields");
-    if (!args_int(p->args, "--partition", -1, 0, INT32_MAX, &p->partition) ||
-        !args_int(p->args, "--rate", 0, 1, 100000000, &p->rate))
-        return EXIT_USAGE;
+    if (args_int(p->args, "--partition", 0, INT32_MAX, &p->partition, &e) != 0 ||
+        args_int(p->args, "--rate", 1, 100000000, &p->rate, &e) != 0)
+        return command_failed(p->args, &e);
     return parse_sets(p);
 }
 
 static int produce_run(struct args *a)
 {
-    struct produce p = {.args = a, .topic = a->positional[0]};
+    struct produce p = {.args = a, .topic = a->positional[0], .partition = -1};
     int64_t started = clock_mono_ns(clock_system());
     struct err e = {0};
     int rc;
@@ -266,6 +285,8 @@ static int produce_run(struct args *a)
         rc = ensure_topic(&p, &e);
     if (rc == 0)
         rc = send_all(&p, &e);
+    if (rc == LEAT_ENOTFOUND && p.client != NULL) // not a file that is not there
+        rc = not_found(&p, &e);
     if (rc == 0)
         report(&p, started);
     rc = rc == 0 ? EXIT_OK : command_failed(a, &e);

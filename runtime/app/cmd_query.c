@@ -70,15 +70,14 @@ static int wait_position(struct query *q, struct err *e)
 {
     const char *position = args_get(q->args, "--min-position", NULL);
     struct timespec pause = {.tv_nsec = 5000000};
-    int64_t wait_ms, deadline;
+    int64_t wait_ms = MIN_POSITION_WAIT_MS, deadline;
+    int rc = args_int(q->args, "--wait", 0, 86400000, &wait_ms, e);
 
-    if (position == NULL)
-        return 0;
-    if (!args_int(q->args, "--wait", MIN_POSITION_WAIT_MS, 0, 86400000, &wait_ms))
-        return err_set(e, LEAT_EUSAGE, "--wait");
+    if (rc != 0 || position == NULL)
+        return rc;
     deadline = clock_mono_ms(clock_system()) + wait_ms;
     for (;;) {
-        int rc = q->reader->ops->reached(q->reader, bytes_str(position), e);
+        rc = q->reader->ops->reached(q->reader, bytes_str(position), e);
         if (rc != 0)
             return rc < 0 ? rc : 0;
         if (clock_mono_ms(clock_system()) >= deadline)

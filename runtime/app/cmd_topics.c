@@ -94,12 +94,13 @@ static int create(struct args *a, struct kafka_client *c, const char *name, stru
 {
     const char *configs[2 * CONFIGS_MAX], *text;
     size_t n = 0;
-    int64_t partitions;
+    int64_t partitions = 1;
     struct arena arena;
     int rc;
 
-    if (!args_int(a, "--partitions", 1, 1, 10000, &partitions))
-        return err_set(e, LEAT_EUSAGE, "--partitions");
+    rc = args_int(a, "--partitions", 1, 10000, &partitions, e);
+    if (rc != 0)
+        return rc;
     arena_init(&arena);
     for (size_t i = 0; i < CONFIGS_MAX && (text = args_nth(a, "--config", i)) != NULL; i++) {
         const char *equals = strchr(text, '=');

@@ -241,18 +241,15 @@ const char *args_get(const struct args *a, const char *option, const char *fallb
     return value;
 }
 
-bool args_int(const struct args *a, const char *option, int64_t fallback, int64_t min, int64_t max,
-              int64_t *out)
+int args_int(const struct args *a, const char *option, int64_t min, int64_t max, int64_t *out,
+             struct err *e)
 {
     const char *text = args_get(a, option, NULL);
 
-    *out = fallback;
     if (text == NULL)
-        return true;
-    if (number_parse_int(bytes_str(text), out) != 0 || *out < min || *out > max) {
-        usage_error(a, "%s wants a whole number from %lld to %lld, not \"%s\"", option,
-                    (long long)min, (long long)max, text);
-        return false;
-    }
-    return true;
+        return 0;
+    if (number_parse_int(bytes_str(text), out) != 0 || *out < min || *out > max)
+        return err_set(e, LEAT_EUSAGE, "%s wants a whole number from %lld to %lld, not \"%s\"",
+                       option, (long long)min, (long long)max, text);
+    return 0;
 }

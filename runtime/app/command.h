@@ -57,9 +57,9 @@ bool args_has(const struct args *a, const char *option);
 const char *args_get(const struct args *a, const char *option, const char *fallback);
 // The i-th value of a repeatable option, or NULL.
 const char *args_nth(const struct args *a, const char *option, size_t i);
-// A whole number in [min, max]; a usage error is printed and false returned.
-bool args_int(const struct args *a, const char *option, int64_t fallback, int64_t min, int64_t max,
-              int64_t *out);
+// A whole number in [min, max]; *out stays as it is when it is not given. LEAT_EUSAGE.
+int args_int(const struct args *a, const char *option, int64_t min, int64_t max, int64_t *out,
+             struct err *e) LEAT_CHECKED;
 
 // "leat produce: <text>" and how to get help; returns EXIT_USAGE.
 int usage_error(const struct args *a, const char *fmt, ...) LEAT_PRINTF(2, 3);

@@ -55,14 +55,6 @@ int job_versions_look(const char *data_dir, const struct plan *p, struct job_ver
     return rc;
 }
 
-static bool publishes(const struct plan *p)
-{
-    for (int i = 0; i < p->n_nodes; i++)
-        if (p->nodes[i].kind == NODE_TO)
-            return true;
-    return p->errors.dead != NULL;
-}
-
 enum version_start job_versions_decide(const struct plan *p, const struct job_versions *v,
                                        struct err *why)
 {
@@ -72,7 +64,7 @@ enum version_start job_versions_decide(const struct plan *p, const struct job_ve
         return VERSION_GOES_ON;
     if (v->other == 0)
         return VERSION_NEW;
-    if (!publishes(p) || !p->rebuild.mute)
+    if (!plan_publishes(p) || !p->rebuild.mute)
         return back ? VERSION_GOES_ON : VERSION_ANEW;
     err_set(why, LEAT_EUNSUPPORTED,
             "version %d of job %s would publish again what version %d has published: %s. Set "

@@ -56,8 +56,8 @@ struct job {
     bool stop_after;      // park = "stop": commit what came before, then stop
     struct err stop_err;
     int64_t now; // of the wall, never back: what records and rows see
-    // The same, as long as the wall's clock is not set back: it goes on then, as `now` does not. For
-    // what waits some time in this process.
+    // The same, until the wall's clock is set back: then it goes on, as `now` does not. For what
+    // waits some time in this process.
     int64_t ran;
     int64_t wall;        // at the last turn
     int64_t last_commit; // of `ran`

@@ -290,3 +290,26 @@ const char *table_verb_name(enum table_verb v)
     ASSERT(v < (int)ARRAY_LEN(names));
     return names[v];
 }
+
+bool plan_reads(const struct plan *p, struct bytes topic)
+{
+    for (int i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i].kind == NODE_SOURCE && bytes_eq_str(topic, p->nodes[i].source.topic))
+            return true;
+    return false;
+}
+
+bool plan_publishes(const struct plan *p)
+{
+    for (int i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i].kind == NODE_TO)
+            return true;
+    return p->errors.dead != NULL;
+}
+
+const char *plan_again(const struct plan *p)
+{
+    return plan_publishes(p) && p->rebuild.mute
+               ? " (and rebuild = { outputs = \"publish\" }: its outputs are published again)"
+               : "";
+}

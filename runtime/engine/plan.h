@@ -403,6 +403,12 @@ const char *node_kind_name(enum node_kind k);
 const char *agg_kind_name(enum agg_kind k);
 const char *table_verb_name(enum table_verb v);
 int plan_table_find(const struct plan *p, const char *name); // -1
+bool plan_reads(const struct plan *p, struct bytes topic);
+// To a topic, be it of dead letters.
+bool plan_publishes(const struct plan *p);
+// Behind "set version = ...": what a new version must say besides, since it reads its inputs again;
+// or "".
+const char *plan_again(const struct plan *p);
 // The value of a source's record, checked against its schema; `fields` are the source's. As
 // view_scan, and LEAT_ESCHEMA or LEAT_ENUMBER.
 int plan_source_scan(const struct plan_source *s, const struct fieldplan *fields,

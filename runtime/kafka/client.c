@@ -75,7 +75,7 @@ static const struct setting producer_settings[] = {
     {"enable.idempotence", "true"},    {"linger.ms", "5"},
     {"batch.size", "1000000"},         {"queue.buffering.max.messages", "500000"},
     {"message.timeout.ms", "30000"},   {"socket.timeout.ms", "10000"},
-    {"partitioner", "murmur2_random"},
+    {"partitioner", "murmur2_random"}, {"topic.metadata.propagation.max.ms", "5000"},
 };
 
 static const struct setting consumer_settings[] = {

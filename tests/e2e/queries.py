@@ -97,6 +97,16 @@ class Query(Shop):
         self.refused('"garbage" is no position: it reads topic:partition@offset', "by_n",
                      "--min-position", "garbage")
 
+    def test_position_of_a_topic_that_is_not_read(self):
+        """It would never be reached."""
+        self.refused("job shop does not read big", "by_n", "--min-position", "big:0@1")
+
+    def test_wrong_number(self):
+        """It is told once, also where it would not be used."""
+        r = self.query("by_n", "--wait", "soon", code=2)
+        self.assertEqual(r.err, 'leat query: --wait wants a whole number from 0 to 86400000, not '
+                         '"soon"\n')
+
     def test_unknown_job(self):
         r = self.server.leat("query", "nojob", "x", code=1)
         self.assertIn('no job "nojob" has run in', r.err)
@@ -155,6 +165,7 @@ class Http(Shop):
             self.assertEqual(self.server.get(path, headers).status, 200)
         self.error(504, "job shop has not reached in:0@99 within 5000 ms",
                    "/q/shop/by_n?min_position=in:0@99")
+        self.error(400, "job shop does not read big", "/q/shop/by_n?min_position=big:0@1")
         self.error(400, '"zz" is no position: it reads topic:partition@offset',
                    "/q/shop/by_n?min_position=zz")
 

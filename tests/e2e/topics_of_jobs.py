@@ -68,6 +68,12 @@ class Topics(unittest.TestCase):
         server.produce("in", {"a": 1})
         server.wait_job("copy", lambda job: job["records_in"] == 1)
 
+    def test_a_topic_that_is_not_there_is_told_to_who_produces(self):
+        """Not that the broker could not be reached."""
+        server = self.serve(COPY)
+        out = server.leat("produce", "inn", stdin='{"a":1}\n', code=1)
+        self.assertIn("there is no topic inn; --create 1 makes it, with one partition", out.err)
+
     def test_reading_starts_with_the_first_record_unless_from_says_latest(self):
         server = self.serve('job "first" { version = 1 }\nfrom "in" :to "all"\n', "--topic", "in=1")
         server.produce("in", {"a": 1}, {"a": 2})

@@ -108,17 +108,28 @@ class Plan(Changing):
    operator from[events]/into[orders]   ~ tax none → "tax"; total "price * qty" → "price * qty + ta\
 x"   REBUILD (what it keeps has the old meaning)
  A rebuild reads events from the start: up to 10 records.
- Set version = 2 to build it anew beside version 1.
+ Set version = 2 to build it anew beside version 1 (and rebuild = { outputs = "publish" }: its outp\
+uts are published again).
 """)
 
     def test_from_now_and_yes_are_named(self):
         self.edit('"price * qty"', '"price + qty"')
-        self.assertIn("Set version = 2 to build it anew beside version 1, or start it with "
+        self.assertIn('Set version = 2 to build it anew beside version 1 (and rebuild = { outputs '
+                      '= "publish" }: its outputs are published again), or start it with '
                       "--from-now: what is there keeps the old meaning.", self.plan(code=2))
         self.save('job "shop" {}\nfrom "events" :to "seen"\n')
         out = self.plan(code=0)
         self.assertIn("table orders                         - is gone", out)
         self.assertIn("Start it with --yes: what the removed ones keep is dropped.", out)
+
+    def test_advice_can_be_taken(self):
+        """What it says to write is not refused in its turn."""
+        self.edit('"price * qty"', '"price + qty"')
+        self.plan(code=2)
+        self.edit("version = 1", 'version = 2, rebuild = { outputs = "publish" }')
+        out = self.plan(code=2)
+        self.assertIn(" Version 2 begins at the start of its inputs", out)
+        self.assertNotIn("Refused", out)
 
     def test_another_version(self):
         self.edit("version = 1", "version = 2")

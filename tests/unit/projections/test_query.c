@@ -164,12 +164,19 @@ static void free_sql_is_fenced(void **state)
 
 static void positions_are_waited_for(void **state)
 {
-    // A position is reached when the record it names is committed; what is no position is refused.
+    // A position is reached when the record it names is committed; what is no position is refused,
+    // and so is one of a topic that the job does not read: it would never be reached.
+    static struct plan_node sources[] = {
+        {.kind = NODE_SOURCE, .source = {.topic = "events"}},
+        {.kind = NODE_SOURCE, .source = {.topic = "other"}},
+    };
     struct fixture *fx = *state;
     struct query_reader *r;
 
     with_queries(fx);
     open_file(fx);
+    fx->plan.nodes = sources;
+    fx->plan.n_nodes = ARRAY_LEN(sources);
     given_rows(fx);
     r = reader(fx);
     assert_int_equal(r->ops->reached(r, BYTES_LIT("events:0@12"), &fx->e), 1);
@@ -178,10 +185,12 @@ static void positions_are_waited_for(void **state)
     assert_int_equal(r->ops->reached(r, BYTES_LIT("other:0@0;events:0@12"), &fx->e), 0);
     assert_int_equal(r->ops->reached(r, BYTES_LIT("events:0"), &fx->e), LEAT_EINVAL);
     assert_int_equal(r->ops->reached(r, BYTES_LIT("x"), &fx->e), LEAT_EINVAL);
+    assert_int_equal(r->ops->reached(r, BYTES_LIT("nowhere:0@1"), &fx->e), LEAT_EINVAL);
     begin(fx);
     ok(fx, commit_to(fx, 14));
     assert_int_equal(r->ops->reached(r, BYTES_LIT("events:0@13"), &fx->e), 1);
     r->ops->close(r);
+    fx->plan.n_nodes = 0;
 }
 
 static void file_describes_itself(void **state)
