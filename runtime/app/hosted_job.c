@@ -320,7 +320,10 @@ static void write_figures(const struct job_status *s, struct buf *out)
     number(out, "records_in", s->records_in);
     number(out, "records_out", s->records_out);
     number(out, "commits", s->commits);
-    number(out, "lag", s->lag);
+    if (s->looked)
+        number(out, "lag", s->lag);
+    else
+        buf_append_str(out, ",\"lag\":null"); // 0 would say that all is done
     number(out, "parked", s->parked);
     number(out, "late", s->late);
     number(out, "skipped", s->skipped);

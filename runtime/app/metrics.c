@@ -55,6 +55,14 @@ static const struct job_metric job_metrics[] = {
                commit_p99_us),
 };
 
+// No sample is better than one that is none.
+static bool is_known(const struct job_metric *m, const struct job_status *s)
+{
+    if (m->field == offsetof(struct job_status, lag))
+        return s->looked;
+    return m->field != offsetof(struct job_status, watermark) || s->watermark != INT64_MIN;
+}
+
 static void job_metric_write(const struct job_metric *m, struct hosted_job **jobs, size_t n,
                              struct buf *out)
 {
@@ -64,6 +72,8 @@ static void job_metric_write(const struct job_metric *m, struct hosted_job **job
     head(out, m->name, m->type, m->help);
     for (size_t i = 0; i < n; i++) {
         hosted_job_read(jobs[i], &status);
+        if (!is_known(m, &status))
+            continue;
         memcpy(&value, (const char *)&status + m->field, sizeof value);
         buf_printf(out, "leat_%s{job=\"%s\"} %lld\n", m->name, hosted_job_name(jobs[i]),
                    (long long)value);

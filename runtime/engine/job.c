@@ -255,7 +255,7 @@ static void publish_status(struct job *j)
                            .late = number(j, j->run.late),
                            .skipped = number(j, j->run.skipped),
                            .lag = inputs_lag(&j->in),
-                           .watermark = smallest_watermark(j),
+                           .watermark = j->ready ? smallest_watermark(j) : INT64_MIN,
                            .outbox_waiting = j->store->ops->outbox_waiting(j->store)};
 
     if (j->state != JOB_RUNNING)

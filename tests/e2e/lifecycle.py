@@ -263,6 +263,26 @@ class Starts(Lifecycle):
         self.assertEqual(self.rows(), ["11"])
 
 
+    def test_lag_is_not_known_before_the_job_has_looked(self):
+        """Whoever waits after a restart until the lag is 0 must not be told so at once."""
+        self.fill()
+        self.server.terminate()
+        with Server("--topic", "in=1", data=self.server.data) as other:
+            other.produce("in", *({"id": f"s{i}", "n": i} for i in range(10)))
+        self.server.env = {"LEAT_FAIL": "before_begin=sleep"}
+        self.server.start()
+        self.assertIsNone(self.server.job("shop")["lag"])
+        metrics = self.server.get("/metrics").body
+        self.assertNotIn("leat_job_lag_records{", metrics)
+        self.assertNotIn("leat_job_watermark_ms{", metrics)
+        self.assertRegex(self.server.leat("status").out, r"(?m)^ shop +running +1 +0 +0 +0 +0 *$")
+        self.server.kill()
+        self.server.env = {}
+        self.server.start()
+        self.server.wait_job("shop", lambda j: j["lag"] == 0)
+        self.assertEqual(self.rows(), ["20"])
+
+
 class Ends(Lifecycle):
     def test_run_until_end(self):
         with Server("--topic", "in=1", data=self.server.folder + "/plain") as plain:
