@@ -6,7 +6,9 @@
 //
 // A queue per job file, taken by the engine before the record ends. What is rolled back leaves the
 // queue: with the savepoint all of it, with a single statement that failed (and whose error the job
-// may have caught) what that statement added. A write that leaves the row as it was is no change.
+// may have caught) what that statement added. A write that leaves the row as it was is no change;
+// one that gives it another primary key is two, as for a session that begins earlier: the row of
+// the old key has gone, and one of the new key is there.
 //
 // Tables with computed columns cannot be watched: the hook sees what is stored.
 #include "projections/changes.h"
@@ -72,14 +74,26 @@ static int read_row(struct changes *ch, const struct jobtable *t, sqlite3 *h, pr
     return 0;
 }
 
-static bool is_same(struct changes *ch, const struct value *a, const struct value *b)
+static bool same_column(struct changes *ch, const struct change *c, int i)
 {
-    for (size_t i = 0; i < a->object->n; i++) {
-        const struct value *x = &a->object->values[i], *y = &b->object->values[i];
+    const struct value *x = &c->old.object->values[i], *y = &c->row.object->values[i];
 
-        if (x->type != y->type || !value_eq(x, y, &ch->arena))
+    return x->type == y->type && value_eq(x, y, &ch->arena);
+}
+
+static bool same_row(struct changes *ch, const struct jobtable *t, const struct change *c)
+{
+    for (int i = 0; i < t->n_columns; i++)
+        if (!same_column(ch, c, i))
             return false;
-    }
+    return true;
+}
+
+static bool same_key(struct changes *ch, const struct jobtable *t, const struct change *c)
+{
+    for (int i = 0; i < t->n_pk; i++)
+        if (!same_column(ch, c, t->pk[i]))
+            return false;
     return true;
 }
 
@@ -90,6 +104,18 @@ static struct change *queue_push(struct changes *ch)
         ch->queue = heap_realloc(ch->queue, ch->cap * sizeof *ch->queue);
     }
     return &ch->queue[ch->n++];
+}
+
+static void note_update(struct changes *ch, const struct jobtable *t, const struct change *c)
+{
+    if (same_row(ch, t, c))
+        return;
+    if (same_key(ch, t, c)) {
+        *queue_push(ch) = *c;
+    } else {
+        *queue_push(ch) = (struct change){.table = c->table, .old = c->old};
+        *queue_push(ch) = (struct change){.table = c->table, .row = c->row};
+    }
 }
 
 void changes_note(struct jobfile *jf, sqlite3 *h, int op, int table)
@@ -105,7 +131,9 @@ void changes_note(struct jobfile *jf, sqlite3 *h, int op, int table)
         rc = read_row(ch, t, h, sqlite3_preupdate_new, &c.row);
     if (rc < 0)
         ch->failed = rc;
-    else if (op != SQLITE_UPDATE || !is_same(ch, &c.old, &c.row))
+    else if (op == SQLITE_UPDATE)
+        note_update(ch, t, &c);
+    else
         *queue_push(ch) = c;
 }
 

@@ -17,6 +17,9 @@ from "moves" :match "type" {
     accounts:add("account", { balance = "amount // 1" }),
   },
   Note = accounts:patch("account", { note = "note" }),
+  Rename = function(e, ctx)
+    ctx.db:sql("update accounts set id = :to where id = :account", e)
+  end,
   Twice = function(e, ctx)
     ctx.db.accounts:add(e.account, { balance = 1 })
     ctx.db.accounts:add(e.account, { balance = 2 })
@@ -90,4 +93,15 @@ test("deletes are nil with $old, cascades are changes too, values keep their typ
   end)
   t:expect("accounts.latest", { { balance = 5 }, { balance = 7 }, { ["$key"] = "a" },
                                 { id = "b", balance = 2 } })
+end)
+
+test("a row with another primary key is another row, the old one has gone", function(t)
+  t:send("accounts", { balance = 5 }, { key = "a" })
+  t:send("accounts", { balance = 6 }, { key = "b" })
+  t:expect("accounts.changed", { { id = "a" }, { id = "b" } })
+  t:expect("accounts.latest", { { id = "a" }, { id = "b" } })
+  t:send("moves", { type = "Rename", account = "a", to = "c" })
+  t:expect("accounts.changed", { { id = "a", gone = true, was = 5, balance = null },
+                                 { id = "c", gone = false, was = null, balance = 5 } })
+  t:expect("accounts.latest", { { ["$key"] = "a" }, { ["$key"] = "c", id = "c", balance = 5 } })
 end)
