@@ -76,14 +76,8 @@ static int into_columns(struct into *in, struct err *e)
         return err_set(e, n < 0 ? n : n_primary, "the columns of %s are not known",
                        table_name(&in->op));
     into_cells_alloc(in, node->into.n + n + n_primary);
-    for (int i = 0; i < node->into.n; i++) {
-        struct plan_field *f = &node->into.columns[i];
-
-        if (column_find(names, n, f->name) < 0)
-            return err_set(e, LEAT_EINVAL, "table %s has no column %.*s", table_name(&in->op),
-                           BYTES_FMT(f->name));
-        into_add_cell(in, f->name, f);
-    }
+    for (int i = 0; i < node->into.n; i++) // prepare says which of them cannot be written
+        into_add_cell(in, node->into.columns[i].name, &node->into.columns[i]);
     for (int i = 0; node->into.n == 0 && i < n; i++)
         into_add_cell(in, bytes_str(names[i]), NULL);
     return 0;

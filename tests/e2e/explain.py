@@ -117,6 +117,15 @@ class Check(unittest.TestCase):
                     'from "a" :by "k" :aggregate { n = count() } :into(t)\n')
             f.flush()
             self.assertIn("table t has no column n", leat("check", f.name, code=1).err)
+        for columns, told in (("k = 'k', m = 'n'", "3: table t has no column m"),
+                              ("k = 'k', twice = 'n'", "3: in into: column twice of table t is "
+                                                       "computed: it cannot be written")):
+            with self.subTest(told), tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+                f.write('job "c" {}\nlocal t = table "t" [[k text primary key, n integer,'
+                        ' twice integer as (n * 2)]]\nfrom "a" :into(t, { ' + columns + " })\n")
+                f.flush()
+                self.assertEqual(leat("check", f.name, code=1).err,
+                                 f"leat check: {f.name}:{told}\n")
 
     def test_paths_of_queries(self):
         """A path that the server would refuse, or whose parameter nobody declared."""
