@@ -11,6 +11,7 @@ pair("inner", { within = { "-10s", "30s" } })
 pair("left",  { within = { "-10s", "30s" }, kind = "left" })
 pair("outer", { within = { "-10s", "30s" }, kind = "outer" })
 pair("grace", { within = { "0s", "10s" }, kind = "left", grace = "5s" })
+pair("before", { within = { "-20s", "-10s" }, kind = "outer" })
 from "nested.left" { time = "at" } :by "k"
   :join(from "nested.right" { time = "at" } :by "k", { as = "r", within = { "0s", "1m" } })
   :to "nested.out"
@@ -66,6 +67,21 @@ test("interval: the left side stays as it is, the right one is nested", function
   t:send("nested.left", { k = "k", at = t0, x = 1 })
   t:send("nested.right", { k = "k", at = t0 + 5, x = 2 })
   t:expect("nested.out", { { k = "k", at = t0, x = 1, r = { k = "k", at = t0 + 5, x = 2 } } })
+end)
+
+test("interval: it may lie wholly before; no match is told behind the time itself", function(t)
+  send(t, "before.right", 1, 0)
+  send(t, "before.right", 2, 5000)
+  send(t, "before.left", 1, 15000)
+  send(t, "before.left", 2, 20001)
+  t:expect("before.out", { { l = 1, r = 1, at = t0 + 15000 }, { l = 1, r = 2 }, { l = 2, r = 2 } })
+  send(t, "before.right", 3, 90000)
+  send(t, "before.left", 3, 60000)
+  t:expect("before.out", {})
+  send(t, "before.left", 4, 60001)
+  t:expect("before.out", { { l = 3, r = null, at = t0 + 60000 } })
+  send(t, "before.left", 5, 110000)         -- its interval is the millisecond of the right one
+  t:expect("before.out", { { l = 5, r = 3 }, { l = 4, r = null } })
 end)
 
 test("interval: both sides survive a restart", function(t)

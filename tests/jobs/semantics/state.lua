@@ -1,6 +1,8 @@
 -- State: of processors, their timers and ttl; of dedupe; of aggregates without windows.
 job "state" { version = 1 }
 
+local t0 = 1767225600000
+
 local counting = from "counting" { time = "at", disorder = "5s" } :by "k" :process {
   state = { n = 0, seen = {} },
   ttl = "1h",
@@ -25,6 +27,28 @@ from "timers" { time = "at" } :by "k" :process {
   end,
 } :to "timers.out"
 
+-- Timers that set, move and cancel others of their key.
+from "chained" { time = "at" } :by "k" :process {
+  state = { n = 0 },
+  on = function(v, ctx)
+    ctx.state.n = ctx.state.n + 1
+    for name, due in pairs(v.set or {}) do ctx:timer(name, t0 + due) end
+    if v.again then
+      ctx:timer("again", t0 + v.again + 500)
+      ctx:cancel "again"
+      ctx:timer("again", t0 + v.again)
+    end
+  end,
+  timer = function(name, ctx)
+    local s = ctx.state
+    if name == "chain" and ctx.time < t0 + 3000 then ctx:timer("chain", ctx.time + 1000) end
+    if name == "cancels" then ctx:cancel "other" end
+    if name == "moves" then ctx:timer("other", ctx.time + 7000) end
+    if name == "forgets" then ctx.state = nil end
+    return { name = name, at = ctx.time - t0, n = s.n }
+  end,
+} :to "chained.out"
+
 from "several" :by "k" :process {
   on = function(v, ctx)
     ctx:emit { n = 1 }
@@ -37,7 +61,6 @@ from "once" { time = "at" } :dedupe { by = "id", within = "10s" } :to "once.out"
 from "keyed" { time = "at" } :by "k" :dedupe { within = "10s" } :to "keyed.out"
 from "all" :by "k" :aggregate { n = count(), last = last "id" } :into "alls"
 
-local t0 = 1767225600000
 local function send(t, topic, value)
   value.k, value.at = value.k or "k", t0 + (value.at or 0)
   t:send(topic, value, { key = value.k, time = t0 + 86400000 })
@@ -120,6 +143,32 @@ test("timers: one in the past fires at once", function(t)
   send(t, "timers", { at = 9000 })
   send(t, "timers", { at = 9000, timer = "past", due = t0 + 1000 })
   t:expect("timers.out", { { name = "past", at = t0 + 1000, n = 2 } })
+end)
+
+test("timers: one that sets the next fires it as soon as it is due, each at its time", function(t)
+  send(t, "chained", { set = { chain = 1000 } })
+  send(t, "chained", { set = { x = 2000 }, k = "a" })
+  send(t, "chained", { at = 9000, k = "z" })
+  t:expect("chained.out", { { name = "chain", at = 1000 }, { name = "x", at = 2000 },
+                            { name = "chain", at = 2000 }, { name = "chain", at = 3000 } })
+end)
+
+test("timers: one cancels or moves another that is due in the same step", function(t)
+  send(t, "chained", { set = { cancels = 1000, other = 2000 } })
+  send(t, "chained", { set = { moves = 1000, other = 2000 }, k = "m" })
+  send(t, "chained", { again = 1500, k = "n" })
+  send(t, "chained", { at = 7999, k = "z" })
+  t:expect("chained.out", { { name = "cancels" }, { name = "moves" },
+                            { name = "again", at = 1500 } })
+  send(t, "chained", { at = 8000, k = "z" })
+  t:expect("chained.out", { { name = "other", at = 8000 } })
+end)
+
+test("timers: those of a key whose state a timer forgets fire on the initial one", function(t)
+  send(t, "chained", { set = { forgets = 1000 } })
+  send(t, "chained", { set = { x = 2000 } })
+  send(t, "chained", { at = 9000, k = "z" })
+  t:expect("chained.out", { { name = "forgets", n = 2 }, { name = "x", n = 0 } })
 end)
 
 test("timers: they survive restarts, and a quiet stream's clock fires them", function(t)

@@ -17,6 +17,23 @@ windows(from "uneven" { time = "at" }, "uneven", { size = "5s", every = "2s" })
 windows(from "visits" { time = "at" }, "visits", { gap = "10s" })
 windows(from "long_visits" { time = "at" }, "long_visits", { gap = "10s", grace = "1m" })
 
+local parts = from "parts" { time = "at" } :by("k", "id // 10")
+  :window { gap = "10s", grace = "5s" }
+local part_visits = parts:aggregate { n = count(), ids = collect "id" }
+part_visits:into "part_visits"
+part_visits:final() :select { key = "$key", "n", "ids", at = "$time" } :to "parts.closed"
+parts:late() :select { "id", key = "$key" } :to "parts.late"
+
+-- Windows of windows: they need as much grace, or what comes out of the first is late.
+local lower = from "levels" { time = "at" } :by "k" :window { size = "1m", grace = "10s" }
+  :aggregate { n = count() } :final() :by "k"
+lower:window { size = "2m", grace = "10s" } :aggregate { n = sum "n", minutes = count() } :final()
+  :select { "n", "minutes", at = "$time" } :to "levels.closed"
+local short = lower:window { size = "2m" }
+short:aggregate { n = sum "n", minutes = count() } :final() :select { "n", "minutes" }
+  :to "short.closed"
+short:late() :select { "n" } :to "short.late"
+
 local readings = from "readings" { time = "at", disorder = "5s" }
 local last = readings :by "k" :window { last = "10s" }
 last:aggregate { n = count(), sum = sum "x", oldest = first "id" }
@@ -171,6 +188,25 @@ test("sessions: keys do not share them", function(t)
   t:rows("select k, n from visits order by k", { { k = "a", n = 1 }, { k = "b", n = 1 } })
 end)
 
+test("sessions: a key of several parts is one key, in rows, closed and late ones", function(t)
+  send(t, "parts", 1, 0)
+  send(t, "parts", 11, 0)                  -- the same k, another part
+  send(t, "parts", 2, 12000)
+  send(t, "parts", 3, 5000)                -- joins 1 and 2
+  t:rows("select k, key, n, window_start, window_end from part_visits order by key", {
+    { k = "k", key = 0, n = 3, window_start = t0, window_end = t0 + 22000 },
+    { k = "k", key = 1, n = 1, window_start = t0, window_end = t0 + 10000 },
+  })
+  send(t, "parts", 4, 27000, "other")
+  t:expect("parts.closed", { { key = { "k", 1 }, n = 1, at = t0 + 9999 },
+                             { key = { "k", 0 }, n = 3, ids = { 1, 3, 2 }, at = t0 + 21999 } })
+  send(t, "parts", 5, 11999)               -- its own session's grace ended at 26,999
+  send(t, "parts", 6, 12001)
+  t:expect("parts.late", { { id = 5, key = { "k", 0 } } })
+  t:rows("select n, window_start - " .. t0 .. " s from part_visits where k = 'k' and key = 0"
+      .. " order by s", { { n = 3, s = 0 }, { n = 1, s = 12001 } })
+end)
+
 test("sessions: one closes at end + grace, and then it does not grow", function(t)
   send(t, "visits", 1, 0)
   send(t, "visits", 2, 9999)
@@ -249,3 +285,14 @@ test("look-back: what comes out is a stream, which a table takes as it takes oth
   t:expect("newest.changed",
     { { id = 2, n = 1, was = null, at = t0 + 3000 }, { id = 1, n = 2, was = 1, at = t0 + 4000 } })
 end)
+
+test("windows of windows: with as much grace nothing is lost, with less the last part is late",
+  function(t)
+    for i = 0, 3 do send(t, "levels", i, i * 30000) end
+    send(t, "levels", 9, 120000, "other")  -- W = 2m: the minute at its end is in grace still
+    t:expect("short.closed", { { n = 2, minutes = 1 } })
+    t:expect("levels.closed", {})
+    send(t, "levels", 9, 130000, "other")
+    t:expect("short.late", { { n = 2 } })
+    t:expect("levels.closed", { { n = 4, minutes = 2, at = t0 + 119999 } })
+  end)
