@@ -231,7 +231,7 @@ static int run_run(struct args *a)
         {"--insecure", 0, NULL, "allow listening beyond this machine without authentication"},     \
         {"--from-now", 0, NULL, "a job that means something else keeps its rows and goes on"},     \
         {"--yes", 0, NULL, "drop what removed operators and tables of jobs have kept"},            \
-        {"--ready-file", 0, "FILE", "write addresses here when everything listens"},               \
+        {"--ready-file", 0, "FILE", "write addresses here while everything listens"},              \
     {                                                                                              \
         "--verbose", 'v', NULL, "say more on stderr"                                               \
     }

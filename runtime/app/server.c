@@ -23,6 +23,7 @@ struct server {
     pthread_mutex_t gate; // of jobs that suspect a record (engine/suspect.c)
     char token[ADMIN_TOKEN_SIZE];
     bool admin; // admin.json is ours
+    bool ready; // so is the ready file
     size_t looked_at; // the job that server_look tried last
 };
 
@@ -251,8 +252,16 @@ static int write_admin(struct server *s, struct err *e)
     return rc;
 }
 
+// One that a killed server has left says what is not so.
+static int remove_ready_file(struct server *s, struct err *e)
+{
+    if (s->config.ready_file == NULL || unlink(s->config.ready_file) == 0 || errno == ENOENT)
+        return 0;
+    return err_errno(e, errno, "--ready-file %s", s->config.ready_file);
+}
+
 // Written beside and renamed, so that who waits for it reads it whole.
-static int write_ready_file(const struct server *s, struct err *e)
+static int write_ready_file(struct server *s, struct err *e)
 {
     char *beside;
     FILE *f;
@@ -269,13 +278,15 @@ static int write_ready_file(const struct server *s, struct err *e)
         ok = fclose(f) == 0 && ok;
     ok = ok && rename(beside, s->config.ready_file) == 0;
     heap_free(beside);
+    s->ready = ok;
     return ok ? 0 : err_errno(e, errno, "--ready-file %s", s->config.ready_file);
 }
 
 int server_start(struct server **out, const struct server_config *c, struct err *e)
 {
+    // The ready file of a server that runs is behind the lock of its folder.
     static int (*const steps[])(struct server *, struct err *) = {load_jobs, open_broker,
-                                                                  make_topics};
+                                                                  remove_ready_file, make_topics};
     struct server *s = heap_zalloc(sizeof *s);
     int rc = 0;
 
@@ -308,6 +319,8 @@ void server_stop(struct server *s)
 {
     if (s == NULL)
         return;
+    if (s->ready)
+        (void)remove_ready_file(s, NULL);
     if (s->admin)
         admin_remove(s->config.data_dir);
     for (size_t i = 0; i < s->n_jobs; i++)

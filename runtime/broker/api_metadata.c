@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Metadata: the broker, and topics with their partitions. A topic that is not there may be made on
-// the way, when the server and the client both want that; then the client is told "unknown" this
-// once and asks again.
+// the way, when the server and the client both want that. The answer has it already: Kafka says
+// "unknown" this once, after which librdkafka waits for a second before it asks again.
 #include "runtime/broker/api.h"
 
 #include "runtime/base/heap.h"
@@ -56,20 +56,32 @@ static int16_t create_on_the_way(struct broker *b, struct bytes name)
     rc = broker_create(b, &c, &e);
     if (rc == 0)
         b->n_auto_topics++;
-    else if (rc != LEAT_EEXISTS)
-        trace(TRACE_WARN, "broker", "topic %.*s cannot be made: %s", BYTES_FMT(name), e.text);
+    if (rc == 0 || rc == LEAT_EEXISTS)
+        return KAFKA_OK;
+    trace(TRACE_WARN, "broker", "topic %.*s cannot be made: %s", BYTES_FMT(name), e.text);
     return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static bool may_be_created(const struct request *r, const struct metadata_request_topic *asked)
+{
+    const struct metadata_request *q = r->body;
+
+    return r->broker->config.auto_create && q->allow_auto_topic_creation &&
+           uuid_is_zero(asked->topic_id) && !bytes_is_null(asked->name);
 }
 
 static void fill_asked(struct request *r, const struct metadata_request_topic *asked,
                        struct metadata_response_topic *out)
 {
-    const struct metadata_request *q = r->body;
     struct broker *b = r->broker;
     bool by_id = !uuid_is_zero(asked->topic_id);
     struct topic *t = by_id ? metadata_topic_by_id(&b->metadata, asked->topic_id)
                             : metadata_topic(&b->metadata, asked->name);
 
+    if (t == NULL && may_be_created(r, asked)) {
+        out->error_code = create_on_the_way(b, asked->name);
+        t = metadata_topic(&b->metadata, asked->name);
+    }
     if (t != NULL) {
         fill_topic(r, t, out);
         return;
@@ -81,9 +93,7 @@ static void fill_asked(struct request *r, const struct metadata_request_topic *a
         out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
     else if (bytes_is_null(asked->name))
         out->error_code = KAFKA_INVALID_REQUEST;
-    else if (b->config.auto_create && q->allow_auto_topic_creation)
-        out->error_code = create_on_the_way(b, asked->name);
-    else
+    else if (out->error_code == KAFKA_OK)
         out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 }
 

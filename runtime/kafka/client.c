@@ -155,6 +155,8 @@ void kafka_close(struct kafka_client *c)
     } else {
         c->rdk.rd_kafka_flush(c->rk, KAFKA_TIMEOUT_MS);
     }
+    if (c->topic != NULL)
+        c->rdk.rd_kafka_topic_destroy(c->topic);
     c->rdk.rd_kafka_destroy(c->rk);
     heap_free(c->acks);
     heap_free(c->brokers);

@@ -18,6 +18,7 @@ struct kafka_client {
     rd_kafka_t *rk;
     char *brokers;
     // producer
+    rd_kafka_topic_t *topic; // of the first record: with it librdkafka asks at once where it is
     int64_t delivered;
     struct err delivery; // the first failure
     struct kafka_ack *acks;

@@ -51,8 +51,11 @@ static int first_failure(const struct kafka_client *c, struct err *e)
 int kafka_produce(struct kafka_client *c, const char *topic, const struct kafka_record *r,
                   struct err *e)
 {
-    rd_kafka_resp_err_t code = enqueue(c, topic, r);
+    rd_kafka_resp_err_t code;
 
+    if (c->topic == NULL)
+        c->topic = c->rdk.rd_kafka_topic_new(c->rk, topic, NULL);
+    code = enqueue(c, topic, r);
     while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && c->delivery.code == 0) {
         c->rdk.rd_kafka_poll(c->rk, 100);
         code = enqueue(c, topic, r);

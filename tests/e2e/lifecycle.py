@@ -86,6 +86,13 @@ class Starts(Lifecycle):
         self.start_refused(f"the data directory {self.server.data} is in use by another leat")
         self.assertEqual(self.server.get("/healthz").status, 200)
 
+    def test_the_ready_file_is_there_while_the_server_is(self):
+        ready = os.path.join(self.server.folder, "ready")
+        leat("serve", "--data", self.server.data, "--ready-file", ready, code=1)
+        self.assertTrue(os.path.exists(ready), "the one that was refused took it away")
+        self.server.terminate()
+        self.assertFalse(os.path.exists(ready))
+
     def test_ports_in_use_are_told(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]

@@ -20,6 +20,9 @@ class Kcat(ServerTest):
     def test_lists_the_broker(self):
         self.assertIn("broker 1 at " + self.server.address, self.kcat("-L"))
 
+    def test_a_topic_made_on_the_way_is_in_the_answer_that_made_it(self):
+        self.assertIn("partition 0, leader 1", self.kcat("-L", "-t", "fresh"))
+
     def test_100000_records_come_back_in_order(self):
         lines = "".join(f"{i}\n" for i in range(100000))
         self.kcat("-P", "-t", "order", "-p", "0", stdin=lines)
