@@ -32,8 +32,7 @@ static int new_text(const struct call *c, struct bytes b, struct value *out)
     return give(out, value_text(bytes_of(p, b.n)));
 }
 
-// --- text
-// ---------------------------------------------------------------------------------------------
+// --- text ---
 
 // ASCII only: the same in every locale and every version of Unicode.
 static int change_case(const struct call *c, uint8_t first, struct value *out)
@@ -127,8 +126,7 @@ static int fn_matches(const struct call *c, struct value *out)
     return rc < 0 ? rc : give(out, value_bool(rc == 1));
 }
 
-// --- numbers
-// ------------------------------------------------------------------------------------------
+// --- numbers ---
 
 static int fn_abs(const struct call *c, struct value *out)
 {
@@ -237,8 +235,7 @@ static int fn_greatest(const struct call *c, struct value *out)
     return extreme(c, 1, out);
 }
 
-// --- conversions
-// --------------------------------------------------------------------------------------
+// --- conversions ---
 
 static int not_a_number(const struct call *c)
 {
@@ -392,8 +389,7 @@ static int fn_iso(const struct call *c, struct value *out)
     return new_text(c, bytes_str(text), out);
 }
 
-// --- time
-// ---------------------------------------------------------------------------------------------
+// --- time ---
 
 static int64_t floor_to(int64_t t, int64_t step)
 {
@@ -443,8 +439,7 @@ static int fn_weekday(const struct call *c, struct value *out)
     return give(out, value_int(((days + 3) % 7 + 7) % 7 + 1));
 }
 
-// --- others
-// -------------------------------------------------------------------------------------------
+// --- others ---
 
 // The number that Kafka's default partitioner makes of a key of this value, so hash(x) % n is its
 // partition of n.

@@ -32,6 +32,13 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a % b != 0 && (a ^ b) < 0 ? q - 1 : q;
 }
 
+static int64_t floor_mod(int64_t a, int64_t b)
+{
+    int64_t m = b == -1 ? 0 : a % b;
+
+    return m != 0 && (m ^ b) < 0 ? m + b : m;
+}
+
 static int int_arithmetic(enum op op, int64_t a, int64_t b, struct value *out, struct err *e)
 {
     int64_t r = 0;
@@ -54,7 +61,7 @@ static int int_arithmetic(enum op op, int64_t a, int64_t b, struct value *out, s
         r = over ? 0 : floor_div(a, b);
         break;
     default:
-        r = b == -1 ? 0 : a - floor_div(a, b) * b;
+        r = floor_mod(a, b);
     }
     if (over)
         return overflow(e);
