@@ -85,7 +85,7 @@ static int read_hex(struct lexer *x, struct token *t, struct bytes s)
 // Lua allows 5. and .5 and 007; what number_parse_float reads is JSON's form of the same.
 static int read_real(struct lexer *x, struct token *t, struct bytes s)
 {
-    uint8_t *json = arena_alloc(x->arena, s.n + 4);
+    uint8_t *json = arena_alloc(x->arena, 2 * s.n + 1); // each of its dots may get a digit
     size_t n = 0, i = 0;
     double d;
 

@@ -219,14 +219,15 @@ static void test_paths(void **state)
     expr_free(x);
 }
 
+static const char *const pieces[] = {
+    "a",  ".b",     "[1]",    "[",       "]",  "(",   ")",     "+",         "-",     "*",
+    "/",  "//",     "%",      "^",       "..", "#",   " and ", " or ",      " not ", "nil",
+    "==", "~=",     "<",      ">=",      "1",  "2.5", "'x'",   "\"",        "?",     "$key",
+    "$",  "$old.x", "lower(", "dur'5m'", ",",  "0x1", "1e5",   "coalesce(", " "};
+
 // Texts without end, and every prefix of a text, compile or are refused; nothing else happens.
 static void test_any_text(void **state)
 {
-    static const char *const pieces[] = {
-        "a",  ".b",     "[1]",    "[",       "]",  "(",   ")",     "+",         "-",     "*",
-        "/",  "//",     "%",      "^",       "..", "#",   " and ", " or ",      " not ", "nil",
-        "==", "~=",     "<",      ">=",      "1",  "2.5", "'x'",   "\"",        "?",     "$key",
-        "$",  "$old.x", "lower(", "dur'5m'", ",",  "0x1", "1e5",   "coalesce(", " "};
     char text[200];
     struct random r;
     struct expr *x;
@@ -246,6 +247,25 @@ static void test_any_text(void **state)
     assert_int_equal(expr_compile(&x, bytes_of(text, sizeof text), NULL, NULL, NULL), LEAT_EINVAL);
     memset(text, '-', sizeof text);
     assert_int_equal(expr_compile(&x, bytes_of(text, sizeof text), NULL, NULL, NULL), LEAT_EINVAL);
+}
+
+// So are the longest of all: each piece many times behind each other one.
+static void test_long_text(void **state)
+{
+    struct buf b = BUF_EMPTY;
+    struct expr *x;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pieces) * ARRAY_LEN(pieces); i++) {
+        buf_clear(&b);
+        buf_append_str(&b, pieces[i / ARRAY_LEN(pieces)]);
+        for (int k = 0; k < 1000; k++)
+            buf_append_str(&b, pieces[i % ARRAY_LEN(pieces)]);
+        int rc = expr_compile(&x, buf_bytes(&b), NULL, NULL, NULL);
+        assert_true(rc == 0 || rc == LEAT_EINVAL);
+        expr_free(x);
+    }
+    buf_deinit(&b);
 }
 
 // A long chain is refused before anyone recurses over it too deeply.
@@ -273,7 +293,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_binds),    cmocka_unit_test(test_normalised),
         cmocka_unit_test(test_names),    cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_any_text), cmocka_unit_test(test_long_chain),
+        cmocka_unit_test(test_any_text), cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_long_chain),
     };
 
     if (argc > 1)
