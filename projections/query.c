@@ -25,7 +25,7 @@
 struct reader {
     struct query_reader base;
     const struct plan *plan;
-    struct plan *stored; // the plan, when it was read from the file
+    struct plan *stored; // the plan, when it was read from the file: its tables and queries
     struct db *db;
     bool borrowed;
     struct arena arena;
@@ -33,6 +33,7 @@ struct reader {
     const struct ddl *ddl;
     struct db_stmt **named; // per query of the plan
     struct db_stmt *position, *next;
+    struct db_stmt *source; // whether a stored plan reads a topic
 };
 
 bool query_may(void *ctx, const struct db_access *a)
@@ -388,6 +389,19 @@ static int reader_run(struct query_reader *base, const struct query_request *q, 
 
 // --- positions ----------------------------------------------------------------------------------
 
+// A stored plan is read without its operators: its text says.
+static int reads(struct reader *r, struct bytes topic, struct err *e)
+{
+    int rc;
+
+    if (r->stored == NULL)
+        return plan_reads(r->plan, topic);
+    db_bind_text(r->source, 1, topic);
+    rc = db_next(r->source, e);
+    db_reset(r->source);
+    return rc;
+}
+
 // "0@12" behind a topic. 1 reached, 0 not yet.
 static int reached_one(struct reader *r, struct bytes topic, struct bytes part, struct err *e)
 {
@@ -404,9 +418,9 @@ static int reached_one(struct reader *r, struct bytes topic, struct bytes part, 
     rc = db_next(r->next, e);
     if (rc == 1)
         rc = db_column_int(r->next, 0) > offset;
-    else if (rc == 0 && !plan_reads(r->plan, topic))
+    else if (rc == 0 && (rc = reads(r, topic, e)) == 0)
         rc = err_set(e, LEAT_EINVAL, "job %s does not read %.*s", r->plan->job, BYTES_FMT(topic));
-    else if (rc == 0)
+    else if (rc == 1)
         rc = offset < 0;
     db_reset(r->next);
     return rc;
@@ -463,6 +477,7 @@ static void reader_close(struct query_reader *base)
         db_stmt_free(r->named[i]);
     db_stmt_free(r->position);
     db_stmt_free(r->next);
+    db_stmt_free(r->source);
     if (!r->borrowed)
         db_close(r->db);
     arena_deinit(&r->arena);
@@ -519,6 +534,12 @@ static int prepare_own(struct reader *r, struct err *e)
     if (rc == 0)
         rc = db_prepare(r->db, "SELECT next FROM _leat_offsets WHERE topic = ?1 AND partition = ?2",
                         &r->next, e);
+    if (rc == 0 && r->stored != NULL)
+        rc = db_prepare(r->db,
+                        "SELECT 1 FROM _leat_meta AS m, json_each(m.value, '$.nodes') AS node"
+                        " WHERE m.name = 'plan' AND node.value ->> 'kind' = 'from'"
+                        " AND node.value ->> 'topic' = ?1",
+                        &r->source, e);
     return rc;
 }
 

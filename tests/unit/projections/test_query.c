@@ -218,6 +218,8 @@ static void file_describes_itself(void **state)
     ok(fx, ask_sql(fx, r, "select value from _leat_meta where name = 'plan'", 0, &a));
     assert_int_equal(a.cells[0].type, VALUE_TEXT);
     assert_true(ask_sql(fx, r, "select * from sqlite_schema", 0, &a) < 0);
+    assert_int_equal(r->ops->reached(r, BYTES_LIT("events:0@12"), &fx->e), 1);
+    assert_int_equal(r->ops->reached(r, BYTES_LIT("nowhere:0@1"), &fx->e), LEAT_EINVAL);
     r->ops->close(r);
 }
 
