@@ -119,8 +119,6 @@ static void print_table(const struct query_answer *a, struct arena *arena)
         table_print_cell(t, buf_bytes(&text), is_number(&a->cells[i]));
     }
     table_print_end(t, stdout);
-    if (a->truncated)
-        printf("(cut at %zu rows)\n", a->n_rows);
     buf_deinit(&text);
 }
 
@@ -195,6 +193,10 @@ static int print_answer(struct query *q, const struct query_answer *a, struct er
     } else {
         print_table(a, &q->arena);
     }
+    if (rc == 0 && a->truncated) { // not where a program reads it as a row
+        fflush(stdout);
+        fprintf(stderr, "leat query: cut at %zu rows; --all has them all\n", a->n_rows);
+    }
     return rc;
 }
 
@@ -218,7 +220,7 @@ static int ask(struct query *q, struct err *e)
         rc = find_named(q, what, e);
     if (rc == 0)
         rc = wait_position(q, e);
-    q->request.rows_max = args_has(q->args, "--all") ? SIZE_MAX : 0;
+    q->request.rows_max = q->request.bytes_max = args_has(q->args, "--all") ? SIZE_MAX : 0;
     if (rc == 0)
         rc = q->reader->ops->run(q->reader, &q->request, &q->arena, &answer, e);
     if (rc == 0)

@@ -11,6 +11,7 @@ struct http_answer {
     const char *type; // of the body
     struct buf body;
     struct buf position; // Leat-Position and ETag; empty: none
+    bool truncated;      // Leat-Truncated: there are more rows than fit
 };
 
 void http_answer_deinit(struct http_answer *a);

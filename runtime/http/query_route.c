@@ -67,6 +67,7 @@ static int run(struct query_reader *r, const struct plan_query *q, const struct 
     rc = r->ops->run(r, &request, &arena, &answer, e);
     if (rc == 0) {
         buf_append_bytes(&out->position, answer.position);
+        out->truncated = answer.truncated;
         if (q->one && answer.n_rows == 0)
             http_answer_error(out, 404, "%s: no row", q->name);
         else

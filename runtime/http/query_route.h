@@ -24,6 +24,7 @@ struct http_waits {
 struct http_args {
     struct bytes names[64], texts[64];
     size_t n;
+    struct bytes not_text; // the name of a parameter that is none; NULL
     struct bytes min_position; // header Leat-Min-Position or ?min_position=
     int64_t deadline;          // of the wait for it, monotonic
     struct http_waits *waits;

@@ -93,20 +93,29 @@ static void unlock_routes(struct http_server *s)
 
 // --- what is asked ---
 
+// A value that is cut at a NUL would be another one.
+static bool is_text(struct bytes value)
+{
+    return bytes_is_utf8(value) && (value.n == 0 || memchr(value.p, 0, value.n) == NULL);
+}
+
 static enum MHD_Result collect_arg(void *cls, enum MHD_ValueKind kind, const char *name,
-                                   const char *value)
+                                   size_t name_size, const char *value, size_t value_size)
 {
     struct http_args *args = cls;
+    struct bytes text = value != NULL ? bytes_of(value, value_size) : BYTES_LIT("");
 
-    (void)kind;
+    (void)kind, (void)name_size;
+    if (!is_text(text))
+        args->not_text = bytes_str(name);
     if (strcmp(name, "min_position") == 0) {
-        args->min_position = bytes_str(value);
+        args->min_position = text;
         return MHD_YES;
     }
     if (args->n == ARRAY_LEN(args->names))
         return MHD_NO;
     args->names[args->n] = bytes_str(name);
-    args->texts[args->n++] = bytes_str(value != NULL ? value : "");
+    args->texts[args->n++] = text;
     return MHD_YES;
 }
 
@@ -121,7 +130,7 @@ static void collect_args(struct MHD_Connection *c, const struct route_match *m,
         args->names[args->n] = m->params[i].name;
         args->texts[args->n++] = m->params[i].text;
     }
-    MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, collect_arg, args);
+    MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, collect_arg, args);
 }
 
 // What a query's route has made of a request.
@@ -130,7 +139,7 @@ enum routed { ROUTED, NOT_FOUND, AGAIN };
 static enum routed route_query(struct http_server *s, struct MHD_Connection *c, const char *url,
                                int64_t deadline, struct http_answer *out)
 {
-    struct http_args args = {.deadline = deadline, .waits = &s->waits};
+    struct http_args args = {.not_text = BYTES_NULL, .deadline = deadline, .waits = &s->waits};
     struct route_match match;
     enum routed is = NOT_FOUND;
 
@@ -139,6 +148,12 @@ static enum routed route_query(struct http_server *s, struct MHD_Connection *c, 
         if (!route_matches(s->paths[i].pattern, url, &match))
             continue;
         collect_args(c, &match, &args);
+        if (!bytes_is_null(args.not_text)) {
+            http_answer_error(out, 400, "parameter %.*s is no text: it is not UTF-8, or has a NUL",
+                              BYTES_FMT(args.not_text));
+            is = ROUTED;
+            continue;
+        }
         is = query_route_answer(s->paths[i].job, s->paths[i].query, &args, out) ? ROUTED : AGAIN;
     }
     pthread_rwlock_unlock(&s->lock);
@@ -190,6 +205,8 @@ static enum MHD_Result reply(struct MHD_Connection *c, struct http_answer *a)
     MHD_add_response_header(r, "Content-Type", a->type);
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(r, "Cache-Control", "no-cache");
+    if (a->truncated)
+        MHD_add_response_header(r, "Leat-Truncated", "1");
     if (a->position.n > 0) {
         MHD_add_response_header(r, "Leat-Position", buf_cstr(&a->position));
         char *tag = heap_printf("\"%s\"", buf_cstr(&a->position));

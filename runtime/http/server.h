@@ -3,7 +3,8 @@
 // The HTTP port: named queries, status, metrics, health; on loopback, for the hosts it knows. GET
 // and HEAD, and one POST, for those who have the server's token (change.c).
 //
-//   /q/<job>/<query>?name=value   a named query; also at the query's own `path`
+//   /q/<job>/<query>?name=value   a named query; also at the query's own `path`. Headers:
+//                                 Leat-Position, and Leat-Truncated when there are more rows
 //   /status                       JSON, the same that `leat status` prints
 //   /metrics                      Prometheus text
 //   /healthz                      200 or 503 with the reason

@@ -204,6 +204,11 @@ class Limits(unittest.TestCase):
         from "in" :to "out"
         query "endless" { sql = "select 1 as a, 9e999 as far" }
         query "one" { sql = "select 1 as n" }
+        query "text" { params = { v = "text" }, sql = "select :v as v" }
+        query "many" { sql = [[ with recursive c(x) as (select 1 union all select x + 1 from c
+                                limit 1200), w(y) as (select 'xxxxxxxxxxxxxxxx' union all
+                                select y || y from w limit 11)
+                                select x, (select max(y) from w) as y from c ]] }
         """
 
     def setUp(self):
@@ -228,6 +233,25 @@ class Limits(unittest.TestCase):
         self.assertEqual({text[9:12] for text in said}, {b"503", b"504"})
         self.assertTrue(any(b"192 requests wait for positions already: ask again" in text
                             for text in said))
+
+    def test_rows_that_are_cut_are_told(self):
+        """1000 of 1200 rows must not look like all of them; --all has all, be they 19 MB."""
+        answer = self.server.get("/q/j/many")
+        self.assertEqual((len(answer.json), answer.headers["Leat-Truncated"]), (1000, "1"))
+        self.assertIsNone(self.server.get("/q/j/one").headers["Leat-Truncated"])
+        for form in ("--json", "--csv"):
+            r = self.server.leat("query", "j", "many", form)
+            self.assertEqual(r.err, "leat query: cut at 1000 rows; --all has them all\n")
+        r = self.server.leat("query", "j", "many", "--json", "--all")
+        self.assertEqual((len(json.loads(r.out)), r.err), (1200, ""))
+
+    def test_a_parameter_that_is_no_text_is_refused(self):
+        """It was cut at a NUL, and then it was another one."""
+        for value in ("a%00b", "%ff", "%e2%82"):
+            answer = self.server.get(f"/q/j/text?v={value}")
+            self.assertEqual((answer.status, answer.json["error"]),
+                             (400, "parameter v is no text: it is not UTF-8, or has a NUL"))
+        self.assertEqual(self.server.get("/q/j/text?v=%e2%82%ac+1").json, [{"v": "\u20ac 1"}])
 
     def test_a_number_without_json_is_named(self):
         answer = self.server.get("/q/j/endless")
