@@ -139,7 +139,9 @@ static void reload(struct reloading *r, size_t i)
     (void)server_jobs(r->server, &jobs);
     if (rc == 0)
         live_say(r->live, hosted_job_name(jobs[i]), "reloaded");
-    else if (!r->live->terminal) // there it stays below the table
+    if (rc != 0 && hosted_job_passing(rc))
+        watch_again(&r->watches[i]);
+    if (rc != 0 && !r->live->terminal) // there it stays below the table
         trace(TRACE_ERROR, hosted_job_name(jobs[i]), "not reloaded: %s", e.text);
 }
 

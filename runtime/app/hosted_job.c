@@ -230,11 +230,16 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
     return worker_start(&j->worker, &c, broker_flusher(host->broker), e);
 }
 
+bool hosted_job_passing(int rc)
+{
+    // A lock of leat's own is another server's, and not for a moment.
+    return class_is_passing(rc) && rc != LEAT_ELOCKED;
+}
+
 void hosted_job_failed(struct hosted_job *j, const struct err *e)
 {
     snprintf(j->why, sizeof j->why, "%s", e->text);
-    // A lock of leat's own is another server's, and not for a moment.
-    j->passing = j->plan != NULL && class_is_passing(e->code) && e->code != LEAT_ELOCKED;
+    j->passing = j->plan != NULL && hosted_job_passing(e->code);
     trace(TRACE_ERROR, hosted_job_name(j), "the job is not running: %s", e->text);
 }
 

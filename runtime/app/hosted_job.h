@@ -61,6 +61,8 @@ int hosted_job_start(struct hosted_job *j, const struct job_host *host, struct e
 void hosted_job_adopt(struct hosted_job *j, const struct hosted_job *old);
 void hosted_job_disown(struct hosted_job *old);
 void hosted_job_failed(struct hosted_job *j, const struct err *e);
+// Whether what keeps a job from being started may be over any time.
+bool hosted_job_passing(int rc);
 void hosted_job_end(struct hosted_job *j);
 void hosted_job_free(struct hosted_job *j); // ends it first; NULL is fine
 

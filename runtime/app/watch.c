@@ -77,3 +77,8 @@ bool watch_look(struct watch *w)
     w->known = w->seen;
     return true;
 }
+
+void watch_again(struct watch *w)
+{
+    w->known = ~w->seen;
+}

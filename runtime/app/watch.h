@@ -19,5 +19,7 @@ struct watch {
 void watch_init(struct watch *w, const char *file);
 // Whether something has been saved since the last time that this was true.
 bool watch_look(struct watch *w);
+// What was told last is told once more.
+void watch_again(struct watch *w);
 
 #endif

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -247,6 +248,20 @@ class Reload(Changing):
         self.save(silent.replace("version = 1", "version = 2") + "-- again\n")
         self.reloaded()
         self.server.wait_job("shop", lambda j: j["version"] == 2 and j["records_in"] == 20)
+
+    def test_what_a_locked_file_holds_up_is_taken_when_it_is_free(self):
+        """Nobody has to save the job again."""
+        self.fill()
+        db = sqlite3.connect(f"{self.server.data}/jobs/shop/1.db", isolation_level=None)
+        db.execute("begin immediate")
+        self.edit("select * from orders", "select count(*) as n from orders")
+        until("it is held up", lambda: self.job()["state"] == "waiting")
+        self.assertIn("another program has locked", self.job()["why"])
+        db.execute("rollback")
+        db.close()
+        self.reloaded(60)
+        self.assertEqual((self.job()["note"], self.job()["why"]), ("", ""))
+        self.assertEqual(self.server.get("/q/shop/all").json, [{"n": 10}])
 
     def test_who_waits_for_a_position_is_told(self):
         self.fill()
