@@ -17,7 +17,8 @@
 
 enum {
     COMMIT_SAMPLES = 256,
-    CLOCK_EVERY_RECORDS = 64,
+    CLOCK_EVERY_RECORDS = 64, // at most, and while they take no time to speak of
+    CLOCK_SLOW_MS = 5,
     MEMORY_EVERY_RECORDS = 8, // one record may bring in STATE_BYTES_MAX
     SAMPLES_KEPT_MAX = 1000
 };
@@ -66,6 +67,8 @@ struct job {
     int64_t step_started;         // ns
     int64_t step_records;
     int64_t collect_started; // ns
+    // Of looks at the clock: the record of the next, how many are between, ms at the last.
+    int64_t clock_at, clock_gap, clock_was;
     int64_t write_ms; // that the last step took for its flush and commit, and this one to begin
     int moved_part; // whose record moved a watermark last; -1
     int64_t moved_offset;

@@ -121,6 +121,8 @@ int rig_user(void *arg, struct fn_call *c, struct err *e)
         return err_set(e, LEAT_ENOSPC, "disk full");
     if (plan_build_is(c, "do", "missing") && fake_store_row(&r->store, "cured") == 0)
         return err_set(e, LEAT_EMISSING, "no account");
+    if (plan_build_is(c, "do", "slow"))
+        driver_set_now(r->d, driver_now(r->d) + 200);
     if (plan_build_is(c, "do", "cure"))
         fake_store_add(&r->store, "cured", 1);
     return 0;

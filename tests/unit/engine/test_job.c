@@ -120,6 +120,19 @@ static void test_retry(void **state)
     assert_int_equal(fake_store_row(&r->store, "sum"), 3);
 }
 
+// A step that has taken its time ends, be it behind the first record.
+static void test_slow_records(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 1);
+    for (int i = 0; i < 10; i++)
+        rig_send(r, "in", 0, "a", "{\"do\":\"slow\"}");
+    rig_run(r);
+    assert_true(rig_status(r).commits >= 10);
+    assert_int_equal(rig_status(r).records_in, 10);
+}
+
 // When the tries are spent the record is parked for a person, and only then a dead letter.
 static void test_retries_spent(void **state)
 {
@@ -566,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_or_nothing, given_user, after),
         cmocka_unit_test_setup_teardown(test_sequence, given_user, after),
         cmocka_unit_test_setup_teardown(test_retry, given_user, after),
+        cmocka_unit_test_setup_teardown(test_slow_records, given_user, after),
         cmocka_unit_test_setup_teardown(test_retries_spent, given_user, after),
         cmocka_unit_test_setup_teardown(test_dead_letter, given_user, after),
         cmocka_unit_test_setup_teardown(test_park_stop, given_user, after),
