@@ -127,6 +127,7 @@ struct jobfile {
     struct db_stmt *own[JF_N];
 
     bool in_step;
+    bool was_full; // the disk, since the WAL was emptied last
     bool unused_state;    // operators are gone whose rows are still there
     int64_t now;          // of the step
     int64_t commit_id;        // last committed

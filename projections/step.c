@@ -38,6 +38,7 @@ int jf_error(struct jobfile *jf, int rc, struct err *e)
 
     if (rc >= 0)
         return rc;
+    jf->was_full = jf->was_full || rc == LEAT_ENOSPC;
     if (stops && jf->broken.code == 0)
         err_set(&jf->broken, rc, "%s", e != NULL ? e->text : err_name(rc));
     if (jf->in_step && !machine && !db_in_transaction(jf->db)) {
@@ -106,6 +107,22 @@ static int drop_unused(struct jobfile *jf, struct err *e)
     return rc == 0 ? jf_meta_put_int(jf, "unused_state", 0, e) : rc;
 }
 
+// A WAL that goes on behind what a reader still needs takes space that the database file lacks
+// when it is emptied at last: with the disk full once, both could stay too large for it for ever.
+static int make_room(struct jobfile *jf, struct err *e)
+{
+    int rc;
+
+    if (!jf->was_full)
+        return db_checkpoint(jf->db, CHECKPOINT_BYTES, e);
+    rc = db_empty_wal(jf->db, e);
+    if (rc == LEAT_EBUSY)
+        return err_set(e, rc, "the disk was full: the job goes on when nobody reads from the "
+                              "write-ahead log of %s, so that it can be emptied", jf->path);
+    jf->was_full = rc == LEAT_ENOSPC;
+    return rc;
+}
+
 static int step_begin(struct store *s, int64_t now, struct err *e)
 {
     struct jobfile *jf = jobfile_of(s);
@@ -117,7 +134,7 @@ static int step_begin(struct store *s, int64_t now, struct err *e)
     if (jf->broken.code != 0)
         return err_set(e, LEAT_ESTOPPED, "the job's file is closed to writing since: %s",
                        jf->broken.text);
-    rc = db_checkpoint(jf->db, CHECKPOINT_BYTES, e);
+    rc = make_room(jf, e);
     if (rc == 0)
         rc = jf_busy(jf, db_begin(jf->db, e), e);
     if (rc < 0)

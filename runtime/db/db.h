@@ -146,6 +146,9 @@ int64_t db_wal_bytes(struct db *db);
 // Only when the WAL holds at least `from_bytes`; between transactions; waits for nobody. A WAL that
 // a long reader keeps from being reset goes on growing: db_wal_bytes tells.
 int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e) LEAT_CHECKED;
+// All of the WAL into the database file, and the WAL cut off: what a full disk needs first.
+// LEAT_EBUSY while a reader is in the way.
+int db_empty_wal(struct db *db, struct err *e) LEAT_CHECKED;
 
 // --- files of others ----------------------------------------------------------------------------
 // Whether a guest cannot write: asked for, or the file's permissions.

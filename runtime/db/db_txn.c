@@ -164,19 +164,38 @@ int64_t db_wal_bytes(struct db *db)
     return db->wal_pages * db->page_bytes;
 }
 
+static int cut_wal(struct db *db, int *in_wal, int *done)
+{
+    int rc;
+
+    (void)sqlite3_busy_timeout(db->h, 0); // nobody waits for a reader here
+    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, in_wal, done);
+    (void)sqlite3_busy_timeout(db->h, db->busy_ms);
+    return rc;
+}
+
 // Frames are not whole pages of the machine: writing over old ones reads each of them first, unless
 // the machine still has it. After a commit so large that it may not, the WAL is cut off, if no
 // reader is in the way; small commits go on over the old bytes, whose place on the disk is settled.
 static int checkpoint(struct db *db, int *in_wal, int *done)
 {
-    int rc;
-
     if (db->commit_pages * db->page_bytes < WAL_CUT_BYTES)
         return sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, in_wal, done);
-    (void)sqlite3_busy_timeout(db->h, 0); // nobody waits for a reader here
-    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, in_wal, done);
-    (void)sqlite3_busy_timeout(db->h, db->busy_ms);
-    return rc;
+    return cut_wal(db, in_wal, done);
+}
+
+int db_empty_wal(struct db *db, struct err *e)
+{
+    int rc;
+
+    ASSERT(db->mode == DB_MEMORY || (db->mode == DB_WRITER && !db_in_transaction(db)));
+    if (db->mode == DB_MEMORY)
+        return 0;
+    rc = cut_wal(db, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return db_error(db, rc, e);
+    db->wal_pages = 0;
+    return 0;
 }
 
 int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e)

@@ -470,6 +470,7 @@ static void full_disk_leaves_nothing(void **state)
         db_fault_arm(jobfile_of(fx->s)->db, -1, 0, false);
         check_whole(fx, 1);
     }
+    db_fault_arm(jobfile_of(fx->s)->db, -1, 0, false);
     check_whole(fx, 2);
     ok(fx, db_exec(jobfile_of(fx->s)->db, "PRAGMA max_page_count=1", &fx->e));
     int64_t steps = 2;
@@ -557,6 +558,32 @@ static void busy_job_keeps_its_wal_small(void **state)
     check_whole(fx, 120);
 }
 
+static void full_disk_empties_the_log_first(void **state)
+{
+    // After a full disk nothing is written behind what a reader still needs; when it is gone, the
+    // log is emptied and the job goes on.
+    struct fixture *fx = *state;
+    struct db_options o = {.mode = DB_READER};
+    struct db *reader;
+    int64_t rows;
+
+    open_file(fx);
+    ok(fx, step_with_rows(fx, 1));
+    ok(fx, db_open(&reader, fx->path, &o, &fx->e));
+    ok(fx, db_begin(reader, &fx->e));
+    ok(fx, db_query_int(reader, "SELECT count(*) FROM _leat_outbox", &rows, &fx->e));
+    ok(fx, step_with_rows(fx, 2));
+    db_fault_arm(jobfile_of(fx->s)->db, 0, LEAT_ENOSPC, false);
+    assert_int_equal(step_with_rows(fx, 3), LEAT_ENOSPC);
+    db_fault_arm(jobfile_of(fx->s)->db, -1, 0, false);
+    assert_int_equal(step_with_rows(fx, 3), LEAT_EBUSY);
+    assert_non_null(strstr(fx->e.text, "so that it can be emptied"));
+    db_rollback(reader);
+    ok(fx, step_with_rows(fx, 3));
+    db_close(reader);
+    check_whole(fx, 3);
+}
+
 static void failpoints_of_a_step(void **state)
 {
     // A failure before the commit loses the step, one after it does not, and the offsets agree with
@@ -595,6 +622,7 @@ const struct CMUnitTest jobfile_tests[] = {
     T(full_disk_leaves_nothing),
     T(crash_leaves_whole_steps),
     T(busy_job_keeps_its_wal_small),
+    T(full_disk_empties_the_log_first),
     T(failpoints_of_a_step),
 };
 const size_t n_jobfile_tests = sizeof jobfile_tests / sizeof jobfile_tests[0];
