@@ -93,7 +93,7 @@ static int check_query(struct db *db, const struct ddl *d, const struct plan *p,
     return rc;
 }
 
-// --- indexes that cost more than they give -------------------------------------------------------
+// --- indexes that cost more than they give ---
 
 static bool reads_the_clock(const struct plan_expr *x)
 {
@@ -190,7 +190,7 @@ static void warn_indexes(const struct plan *p, struct arena *a, struct buf *warn
             warn_index(p, i, &p->tables[i].indexes[k], a, warnings);
 }
 
-// --- the columns that a plan names ---------------------------------------------------------------
+// --- the columns that a plan names ---
 
 static int check_names(const struct plan *p, const struct jobtable *t, int line,
                        const struct plan_field *f, int n, struct err *e)

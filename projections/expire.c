@@ -95,7 +95,7 @@ void expire_forget(struct jobfile *jf)
         jf->expiry->rows[i].known = false;
 }
 
-// --- the first row -----------------------------------------------------------------------------
+// --- the first row ---
 
 // The hook counts columns as they are stored: behind a computed one the number is another.
 static bool is_behind_computed(const struct expiry_rows *x)
@@ -206,7 +206,7 @@ int expire_due(struct tables *tables, int64_t w, int64_t *at, struct err *e)
     return 0;
 }
 
-// --- letting go ----------------------------------------------------------------------------------
+// --- letting go ---
 
 static void append_key(const struct jobtable *t, struct buf *sql)
 {

@@ -53,7 +53,7 @@ struct history {
     int failed;         // what kept the hook from taking a note
 };
 
-// --- loading -------------------------------------------------------------------------------------
+// --- loading ---
 
 static int count_stored(const struct jobtable *t)
 {
@@ -118,7 +118,7 @@ void history_unload(struct jobfile *jf)
     jf->history = NULL;
 }
 
-// --- notes ---------------------------------------------------------------------------------------
+// --- notes ---
 
 typedef int preupdate_get(sqlite3 *, int, sqlite3_value **);
 
@@ -206,7 +206,7 @@ void history_forget(struct jobfile *jf)
     arena_reset(&jf->history->arena);
 }
 
-// --- writing -------------------------------------------------------------------------------------
+// --- writing ---
 
 static void append_table(struct buf *sql, const char *text, const char *name)
 {
@@ -346,7 +346,7 @@ int history_write(struct jobfile *jf, struct err *e)
     return rc;
 }
 
-// --- asking --------------------------------------------------------------------------------------
+// --- asking ---
 
 static int prepare_at(struct jobfile *jf, struct history_table *x, struct err *e)
 {

@@ -21,7 +21,7 @@
 
 static const char *const own_columns[] = {"valid_from", "valid_to"};
 
-// --- at load -------------------------------------------------------------------------------------
+// --- at load ---
 
 static int check_columns(const struct jobtable *t, struct err *e)
 {
@@ -184,7 +184,7 @@ int history_build(struct db *scratch, const struct plan *p, struct arena *a, str
     return 0;
 }
 
-// --- in files ------------------------------------------------------------------------------------
+// --- in files ---
 
 int history_create(struct jobfile *jf, struct err *e)
 {

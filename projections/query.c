@@ -70,7 +70,7 @@ static int prepare(struct reader *r, struct bytes sql, struct db_stmt **out, str
     return rc;
 }
 
-// --- parameters ---------------------------------------------------------------------------------
+// --- parameters ---
 
 struct bytes query_param_type(const struct plan_param *p)
 {
@@ -203,7 +203,7 @@ static int bind_params(const struct query_request *q, struct db_stmt *s, struct 
     return rc;
 }
 
-// --- the answer ---------------------------------------------------------------------------------
+// --- the answer ---
 
 struct collector {
     struct query_answer *out;
@@ -387,7 +387,7 @@ static int reader_run(struct query_reader *base, const struct query_request *q, 
     return rc;
 }
 
-// --- positions ----------------------------------------------------------------------------------
+// --- positions ---
 
 // A stored plan is read without its operators: its text says.
 static int reads(struct reader *r, struct bytes topic, struct err *e)

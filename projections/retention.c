@@ -57,7 +57,7 @@ static int parse(const struct plan_table *p, struct jobtable *t, struct err *e)
     return 0;
 }
 
-// --- rows of an aggregate ------------------------------------------------------------------------
+// --- rows of an aggregate ---
 
 static int too_short(const struct plan_table *p, const struct jobtable *t, int64_t needed,
                      struct err *e)
@@ -92,7 +92,7 @@ static int check_aggregate(const struct plan *p, const struct plan_table *pt, st
                    w->kind == WINDOW_SESSION ? "window_end" : "window_end or window_start");
 }
 
-// --- rows that reference rows that go ------------------------------------------------------------
+// --- rows that reference rows that go ---
 
 static bool may_be_null(const struct jobtable *t, const struct foreign_key *fk)
 {

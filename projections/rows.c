@@ -69,7 +69,7 @@ static bool in_key(const struct table_action *a, const struct column *c)
     return false;
 }
 
-// --- SQL ---------------------------------------------------------------------------------------
+// --- SQL ---
 
 static void append_start(struct buf *sql, const char *text, const char *table)
 {
@@ -219,7 +219,7 @@ static int variant_prepare(struct table_action *a, struct variant *v, struct err
     return rc;
 }
 
-// --- actions -----------------------------------------------------------------------------------
+// --- actions ---
 
 static const struct column *find_column(const struct jobtable *t, struct bytes name, struct err *e)
 {
@@ -379,7 +379,7 @@ static int variant_find(struct table_action *a, const struct variant *want, stru
     return 0;
 }
 
-// --- running -----------------------------------------------------------------------------------
+// --- running ---
 
 static int bind_row(struct table_action *a, const struct variant *v, struct db_stmt *s,
                     const struct value *key, const struct value *cells, struct err *e)
@@ -482,7 +482,7 @@ int rows_run(struct table_action *a, const struct value *key, const struct value
     return err_wrap(e, rc, "table %s", a->t->name);
 }
 
-// --- get ---------------------------------------------------------------------------------------
+// --- get ---
 
 static int get_prepare(struct jobfile *jf, const struct jobtable *t, struct db_stmt **out,
                        struct err *e)

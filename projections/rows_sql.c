@@ -231,7 +231,7 @@ int rows_sql(struct tables *tables, struct bytes sql, const struct value *params
     return err_wrap(e, jf_error(jf, rc, e), "in sql");
 }
 
-// --- foreign keys -------------------------------------------------------------------------------
+// --- foreign keys ---
 
 static int parent_there(struct jobfile *jf, const struct foreign_key *fk, const struct column *c,
                         const struct value *v)

@@ -23,7 +23,7 @@ struct opstates {
     struct state *first;
 };
 
-// --- opening -----------------------------------------------------------------------------------
+// --- opening ---
 
 static const char *own_name(struct arena *a, const struct state_spec *spec)
 {
@@ -304,7 +304,7 @@ void states_unload(struct jobfile *jf)
     jf->states_open = NULL;
 }
 
-// --- key parts ---------------------------------------------------------------------------------
+// --- key parts ---
 
 static void bind_tagged(struct db_stmt *s, int i, uint8_t tag, struct bytes b,
                         struct arena *scratch)
@@ -388,7 +388,7 @@ static int bind_key(struct state *st, struct db_stmt *s, int param, const struct
     return state_bind_key(st, s, param, k, &st->jf->scratch, e);
 }
 
-// --- hooks -------------------------------------------------------------------------------------
+// --- hooks ---
 
 static int fail(struct state *st, int rc, struct err *e)
 {

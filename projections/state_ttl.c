@@ -24,7 +24,7 @@
 static const struct column touched_column = {
     .name = "touched", .type_text = "integer", .type = LOGICAL_INTEGER};
 
-// --- opening -------------------------------------------------------------------------------------
+// --- opening ---
 
 static int run_text(struct state *st, struct buf *sql, struct err *e)
 {
@@ -161,7 +161,7 @@ void state_ttl_close(struct state *st)
     db_stmt_free(st->ttl.drop);
 }
 
-// --- sweeping ------------------------------------------------------------------------------------
+// --- sweeping ---
 
 void state_ttl_note(struct state *st, int64_t touched)
 {

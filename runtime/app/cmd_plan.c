@@ -67,7 +67,7 @@ static bool has_class(const struct outlook *o, enum upgrade_class class)
     return false;
 }
 
-// --- text ----------------------------------------------------------------------------------------
+// --- text ---
 
 static size_t columns_of(const char *s)
 {
@@ -200,7 +200,7 @@ static void print_text(const struct outlook *o)
     print_what_to_do(o);
 }
 
-// --- JSON ----------------------------------------------------------------------------------------
+// --- JSON ---
 
 static void member(struct buf *out, const char *name, const char *value)
 {
@@ -248,7 +248,7 @@ static void print_json(const struct outlook *o)
     buf_deinit(&out);
 }
 
-// --- command -------------------------------------------------------------------------------------
+// --- command ---
 
 static int plan_file(struct args *a, const char *file, bool *rebuild, struct err *e)
 {

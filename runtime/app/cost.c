@@ -12,7 +12,7 @@
 
 enum { MEASURE_MS = 400, RUNS_MIN = 3, RUNS_MAX = 200, BATCH_RECORDS = 500, CLOCK_READS = 20000 };
 
-// --- the clock -----------------------------------------------------------------------------------
+// --- the clock ---
 
 struct stopwatch {
     const struct plan *plan;
@@ -48,7 +48,7 @@ static void leave(struct stopwatch *w, int64_t *before)
     w->running = before;
 }
 
-// --- operators whose time is taken ---------------------------------------------------------------
+// --- operators whose time is taken ---
 
 struct timed_type {
     struct operator_type type;
@@ -131,7 +131,7 @@ static int64_t clock_read_ns(void)
     return (clock_mono_ns(clock_system()) - from) / CLOCK_READS;
 }
 
-// --- the sample ----------------------------------------------------------------------------------
+// --- the sample ---
 
 struct sample {
     const char *topic;
@@ -201,7 +201,7 @@ static int sample_read(const struct cost_sample *from, struct sample *s, struct 
     return rc;
 }
 
-// --- running it ----------------------------------------------------------------------------------
+// --- running it ---
 
 // Records of one sample from `from` on, as one batch.
 static int send_batch(struct driver *d, const struct sample *s, size_t from, struct err *e)

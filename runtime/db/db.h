@@ -64,7 +64,7 @@ void db_image_free(struct db_image *i);
 // For projections, which may speak SQLite themselves.
 struct sqlite3 *db_handle(struct db *db);
 
-// --- statements ---------------------------------------------------------------------------------
+// --- statements ---
 // One statement, nothing behind it (LEAT_EINVAL); on a reader one that cannot write. Kept
 // statements are prepared once.
 int db_prepare(struct db *db, const char *sql, struct db_stmt **out, struct err *e) LEAT_CHECKED;
@@ -120,7 +120,7 @@ int db_query_int(struct db *db, const char *sql, int64_t *out, struct err *e) LE
 int64_t db_changes(struct db *db);
 int64_t db_last_rowid(struct db *db);
 
-// --- transactions -------------------------------------------------------------------------------
+// --- transactions ---
 int db_begin(struct db *db,
              struct err *e) LEAT_CHECKED; // IMMEDIATE; on a reader a read transaction
 // Whatever the outcome, no transaction is open afterwards. Failpoints db_before_commit,
@@ -150,7 +150,7 @@ int db_checkpoint(struct db *db, int64_t from_bytes, struct err *e) LEAT_CHECKED
 // LEAT_EBUSY while a reader is in the way.
 int db_empty_wal(struct db *db, struct err *e) LEAT_CHECKED;
 
-// --- files of others ----------------------------------------------------------------------------
+// --- files of others ---
 // Whether a guest cannot write: asked for, or the file's permissions.
 bool db_guest_readonly(struct db *db);
 // What numbers a table's rows. LEAT_ESQL: there is no such table, or its rows have no numbers.
@@ -163,12 +163,12 @@ int db_rowid_column(struct db *db, const char *table, struct db_rowid *out,
 // Puts on disk what the owner has committed so far.
 int db_guest_settle(struct db *db, struct err *e) LEAT_CHECKED;
 
-// --- determinism --------------------------------------------------------------------------------
+// --- determinism ---
 // From now on random(), current_timestamp, 'now' and their kin answer from this time and seed.
 // Writers and memory only.
 void db_set_now(struct db *db, int64_t wall_ms, uint64_t seed);
 
-// --- guarding foreign SQL -----------------------------------------------------------------------
+// --- guarding foreign SQL ---
 enum db_access_kind {
     DB_ACCESS_READ, // table, column ("" when a table is read without a column, as by count(*))
     DB_ACCESS_INSERT,
@@ -204,14 +204,14 @@ void db_set_length_max(struct db *db, int n);
 // From any thread: the running statement ends with LEAT_ETIMEDOUT.
 void db_interrupt(struct db *db);
 
-// --- errors -------------------------------------------------------------------------------------
+// --- errors ---
 // SQLite's (extended) result code as a LEAT code: constraint, missing (foreign key), type (STRICT),
 // ENOSPC, EIO, EBUSY, ETIMEDOUT (interrupted), ENOMEM, ECORRUPT, ETOOBIG; ESQL for the rest.
 int db_code(int sqlite_code);
 // Translates `rc` of the last call on the connection into e.
 int db_error(struct db *db, int rc, struct err *e);
 
-// --- ownership of a file ------------------------------------------------------------------------
+// --- ownership of a file ---
 // An open-file-description lock on `path`, which is created; never the database's own file, because
 // closing any descriptor of that would drop SQLite's locks. LEAT_ELOCKED when somebody else has it.
 // The kernel frees it with the process.

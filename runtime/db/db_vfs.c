@@ -46,7 +46,7 @@ static int vfs_time_days(sqlite3_vfs *v, double *out)
     return SQLITE_OK;
 }
 
-// --- files --------------------------------------------------------------------------------------
+// --- files ---
 
 // The system's layer writes less than 128 K at a time: it masks the length.
 #if LEAT_TESTING

@@ -58,7 +58,7 @@ bool run_keeps_time(const struct run *r, int node)
            t->ops->expires(t, n->changes.table);
 }
 
-// --- telling -------------------------------------------------------------------------------------
+// --- telling ---
 
 // The row before and after, as one value: what a parked deletion is kept as.
 static struct value as_value(const struct table_change *c, struct arena *a)
@@ -120,7 +120,7 @@ static int tell(struct run *r, int64_t at, struct err *e)
     return rc;
 }
 
-// --- letting go ----------------------------------------------------------------------------------
+// --- letting go ---
 
 static int hold(struct run *r, int64_t w, struct err *e)
 {
@@ -194,7 +194,7 @@ int run_expire_to(struct run *r, int source, int64_t w, struct err *e)
     return rc == 0 ? run_expire(r, e) : rc;
 }
 
-// --- steps ---------------------------------------------------------------------------------------
+// --- steps ---
 
 void run_begin(struct run *r)
 {

@@ -59,7 +59,7 @@ void run_shrink(struct run *r)
     }
 }
 
-// --- pausing -------------------------------------------------------------------------------------
+// --- pausing ---
 
 bool operator_pause(struct operator* o)
 {

@@ -7,8 +7,7 @@
 
 #include "runtime/expr/expr.h"
 
-// --- tokens
-// -------------------------------------------------------------------------------------------
+// --- tokens ---
 enum token_kind {
     TOKEN_END,
     TOKEN_NAME,
@@ -67,8 +66,7 @@ struct lexer {
 
 int lexer_next(struct lexer *x, struct token *out) LEAT_CHECKED;
 
-// --- tree
-// ---------------------------------------------------------------------------------------------
+// --- tree ---
 enum meta {
     META_KEY,
     META_TIME,
@@ -127,8 +125,7 @@ int check_path(struct parser *p, struct node *n) LEAT_CHECKED;
 // Canonical text.
 void node_print(const struct node *n, struct buf *out);
 
-// --- meaning
-// ------------------------------------------------------------------------------------------
+// --- meaning ---
 // Operators on values; a, b are forced. and, or are not among them.
 int op_unary(enum op op, const struct value *a, struct value *out, struct err *e) LEAT_CHECKED;
 int op_binary(enum op op, const struct value *a, const struct value *b, struct arena *arena,

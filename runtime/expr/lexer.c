@@ -52,8 +52,7 @@ static int skip_spaces(struct lexer *x)
     }
 }
 
-// --- numerals
-// -----------------------------------------------------------------------------------------
+// --- numerals ---
 
 static int read_hex(struct lexer *x, struct token *t, struct bytes s)
 {
@@ -138,8 +137,7 @@ static int read_number(struct lexer *x, struct token *t)
     }
 }
 
-// --- text
-// ---------------------------------------------------------------------------------------------
+// --- text ---
 
 static size_t put_utf8(uint32_t c, uint8_t *to)
 {
@@ -248,8 +246,7 @@ static int read_text(struct lexer *x, struct token *t)
     return 0;
 }
 
-// --- operators
-// ----------------------------------------------------------------------------------------
+// --- operators ---
 
 static const char *const op_texts[] = {
     [OP_NONE] = "",  [OP_OR] = "or",     [OP_AND] = "and",   [OP_LT] = "<",

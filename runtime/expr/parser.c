@@ -51,8 +51,7 @@ static int expect(struct parser *p, enum op op)
     return at_op(p, op) ? next(p) : unexpected(p);
 }
 
-// --- nodes
-// --------------------------------------------------------------------------------------------
+// --- nodes ---
 
 static struct node *node_new(struct parser *p, enum node_kind kind, uint32_t start, uint32_t end)
 {
@@ -148,8 +147,7 @@ static int finish(struct parser *p, struct node *n)
     return rc == 0 ? 0 : wrong(p, n, rc);
 }
 
-// --- primaries
-// ----------------------------------------------------------------------------------------
+// --- primaries ---
 
 static struct node *path_node(struct parser *p, const struct token *t)
 {
@@ -340,8 +338,7 @@ static int parse_primary(struct parser *p, struct node **out)
     }
 }
 
-// --- suffixes: .name and [expr]
-// -----------------------------------------------------------------------
+// --- suffixes: .name and [expr] ---
 
 // Whether the index is a constant that can be a step of a path.
 static bool constant_step(const struct node *index, struct path_step *step)
@@ -425,8 +422,7 @@ static int parse_suffixed(struct parser *p, struct node **out)
     return rc == 0 && (*out)->kind == NODE_PATH ? check_path(p, *out) : rc;
 }
 
-// --- operators
-// ----------------------------------------------------------------------------------------
+// --- operators ---
 
 static int parse_unary(struct parser *p, struct node **out)
 {

@@ -78,7 +78,7 @@ int checkpoint_store(struct fs *fs, struct fs_file *f, struct checkpoint *c, str
     return rc;
 }
 
-// --- leader epochs -------------------------------------------------------------------------------
+// --- leader epochs ---
 
 void epochs_deinit(struct epochs *es)
 {
@@ -161,7 +161,7 @@ damaged:
     return err_set(e, LEAT_ECORRUPT, "leader-epoch-checkpoint is damaged");
 }
 
-// --- small files ---------------------------------------------------------------------------------
+// --- small files ---
 
 static int write_synced(struct fs *fs, const char *path, struct bytes contents, struct err *e)
 {

@@ -26,7 +26,7 @@
 #include "runtime/log/flusher.h"
 #include "runtime/log/partition_impl.h"
 
-// --- opening and closing -------------------------------------------------------------------------
+// --- opening and closing ---
 
 static struct partition *partition_new(const struct partition_config *c)
 {
@@ -116,7 +116,7 @@ void partition_close(struct partition *p)
     partition_free(p);
 }
 
-// --- asking --------------------------------------------------------------------------------------
+// --- asking ---
 
 int64_t partition_start(const struct partition *p)
 {
@@ -221,7 +221,7 @@ void partition_expire_producers(struct partition *p, int64_t expire_ms)
     pthread_mutex_unlock(&p->append_lock);
 }
 
-// --- syncing -------------------------------------------------------------------------------------
+// --- syncing ---
 
 void partition_degrade(struct partition *p, enum partition_state state, const struct err *why)
 {
@@ -362,7 +362,7 @@ int partition_sync(struct partition *p, struct err *e)
     return rc;
 }
 
-// --- rolling -------------------------------------------------------------------------------------
+// --- rolling ---
 
 int partition_snapshot(struct partition *p, struct err *e)
 {
@@ -455,7 +455,7 @@ static bool roll_is_due(const struct partition *p, const struct segment *s, size
     return p->end - s->base_offset > INT32_MAX - 1000000; // Kafka's own tools keep relative offsets
 }
 
-// --- appending -----------------------------------------------------------------------------------
+// --- appending ---
 
 // A batch larger than the bound goes alone, and the checkpoint says how large the unsynced tail may
 // now be.

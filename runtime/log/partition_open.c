@@ -66,7 +66,7 @@ static int step_failpoint(struct partition *p, struct err *e)
     return rc == 0 ? 0 : err_set(e, rc, "recovery of %s: injected", p->config.dir);
 }
 
-// --- 1, 2: checkpoint and files ------------------------------------------------------------------
+// --- 1, 2: checkpoint and files ---
 
 static int open_checkpoint(struct partition *p, struct err *e)
 {
@@ -102,7 +102,7 @@ static size_t drop_below_start(struct partition *p, const struct offsets *logs)
     return first;
 }
 
-// --- 3: sealed segments --------------------------------------------------------------------------
+// --- 3: sealed segments ---
 
 // As counted, for the walk's start; -1 when there is nothing yet.
 static struct index_entry where_it_stands(const struct segment *s)
@@ -189,7 +189,7 @@ static int open_sealed(struct partition *p, struct segment *s, int64_t next_base
     return rc;
 }
 
-// --- 4: the last segment -------------------------------------------------------------------------
+// --- 4: the last segment ---
 
 // How much of the last file the checkpoint vouches for.
 static int64_t durable_pos(struct partition *p, const struct segment *s, int64_t size)
@@ -317,7 +317,7 @@ static int open_active(struct partition *p, struct segment *s, struct partition_
     return rc;
 }
 
-// --- 2 to 4 together -----------------------------------------------------------------------------
+// --- 2 to 4 together ---
 
 static void note_missing(struct partition *p, int64_t first_base)
 {
@@ -393,7 +393,7 @@ static void set_positions(struct partition *p)
     p->start = (int64_t)p->end;
 }
 
-// --- 5, 6: producers and epochs ------------------------------------------------------------------
+// --- 5, 6: producers and epochs ---
 
 // From the newest intact snapshot at or below the end; where replay must begin.
 static int64_t load_snapshot(struct partition *p, const struct offsets *snapshots)
@@ -504,7 +504,7 @@ done:
     return rc;
 }
 
-// --- 7: make it true -----------------------------------------------------------------------------
+// --- 7: make it true ---
 
 static bool is_clean(const struct partition *p)
 {

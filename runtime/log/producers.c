@@ -214,7 +214,7 @@ void producers_expire(struct producers *ps, int64_t before_ms)
     buf_deinit(&silent);
 }
 
-// --- snapshots -----------------------------------------------------------------------------------
+// --- snapshots ---
 
 static void encode_batch(const struct producer_batch *b, struct buf *out)
 {

@@ -78,7 +78,7 @@ static int glimpse(struct partition *p, int64_t offset, struct glimpse *g, struc
     return rc;
 }
 
-// --- runs of batches -----------------------------------------------------------------------------
+// --- runs of batches ---
 
 static int locate(struct glimpse *g, int64_t offset, int64_t *pos, size_t *size, struct err *e)
 {
@@ -173,7 +173,7 @@ int partition_read(struct partition *p, int64_t offset, int64_t limit, size_t by
     return rc;
 }
 
-// --- by time -------------------------------------------------------------------------------------
+// --- by time ---
 
 // The first record at or after `timestamp`, at or above `from`, of the batch that the walk stands
 // on.

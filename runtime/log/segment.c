@@ -92,7 +92,7 @@ void segment_note(struct segment *s, const struct batch_header *h, int64_t end_o
     s->size += (int64_t)batch_size(h);
 }
 
-// --- seals ---------------------------------------------------------------------------------------
+// --- seals ---
 
 static char *index_path(const struct segment *s, const char *dir)
 {
@@ -175,7 +175,7 @@ done:
     return rc;
 }
 
-// --- walking -------------------------------------------------------------------------------------
+// --- walking ---
 
 void walk_init(struct walk *w, struct segment *s, struct index_entry from, int64_t end, bool whole)
 {

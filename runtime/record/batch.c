@@ -138,7 +138,7 @@ void batch_stamp(uint8_t *p, int64_t base_offset, int32_t leader_epoch)
     store_be32(p + POS_EPOCH, (uint32_t)leader_epoch);
 }
 
-// --- records -------------------------------------------------------------------------------------
+// --- records ---
 
 static int inflate_records(struct batch_iter *it, struct bytes packed, size_t inflated_max,
                            struct arena *a, struct err *e)

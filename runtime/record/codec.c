@@ -85,7 +85,7 @@ static int sink_end(const struct sink *s, enum codec c, struct err *e)
     return s->out->n - s->start > s->max ? too_big(c, s->max, e) : 0;
 }
 
-// --- gzip ----------------------------------------------------------------------------------------
+// --- gzip ---
 
 static voidpf gzip_alloc(voidpf arg, uInt n, uInt size)
 {
@@ -160,7 +160,7 @@ static int gzip_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- snappy --------------------------------------------------------------------------------------
+// --- snappy ---
 
 static int snappy_block(struct bytes in, struct sink *s, struct err *e)
 {
@@ -214,7 +214,7 @@ static int snappy_deflate(struct bytes in, struct buf *out)
     return 0;
 }
 
-// --- lz4 -----------------------------------------------------------------------------------------
+// --- lz4 ---
 
 static int lz4_declared(LZ4F_dctx *d, struct bytes *in, size_t max, struct err *e)
 {
@@ -276,7 +276,7 @@ static int lz4_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- zstd ----------------------------------------------------------------------------------------
+// --- zstd ---
 
 static int zstd_stream(ZSTD_DCtx *d, struct bytes in, struct sink *s, struct err *e)
 {
@@ -330,7 +330,7 @@ static int zstd_deflate(struct bytes in, struct buf *out, struct err *e)
     return 0;
 }
 
-// --- the table -----------------------------------------------------------------------------------
+// --- the table ---
 
 int codec_inflate(enum codec c, struct bytes in, size_t out_max, struct buf *out, struct err *e)
 {

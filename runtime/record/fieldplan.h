@@ -81,10 +81,10 @@ void plan_forget(const struct plan_node *node, struct slots *slots);
 // have.
 void plan_found(const struct plan_node *node, const struct value *token, struct slots *slots);
 
-// --- formats
-// ------------------------------------------------------------------------------------------ Each
-// checks `raw` whole and gives the root's token; the slots below `root` (may be NULL) are filled on
-// the way. LEAT_EDECODE with the byte position.
+// --- formats ---
+
+// Each checks `raw` whole and gives the root's token; the slots below `root` (may be NULL) are
+// filled on the way. LEAT_EDECODE with the byte position.
 int json_scan(struct bytes raw, const struct plan_node *root, struct slots *slots,
               struct value *out, struct err *e) LEAT_CHECKED;
 // FORMAT_MSGPACK or FORMAT_STATE.

@@ -96,8 +96,7 @@ extern const size_t wire_n_messages;
 // NULL for a key that is not in the schema.
 const struct wire_api *wire_api(int key);
 
-// --- one message
-// --------------------------------------------------------------------------------------
+// --- one message ---
 
 // The whole body must be used up. LEAT_EPROTO malformed, LEAT_EUNSUPPORTED version, LEAT_ENOMEM,
 // LEAT_ELIMIT the arena's limit; after an error `out` is undefined and must not be read.
@@ -119,8 +118,7 @@ void wire_defaults(const struct wire_message *m, void *out);
 void *wire_new(struct arena *a, const struct wire_message *m, size_t n) LEAT_CHECKED;
 #define WIRE_NEW(arena, type, n) ((struct type *)wire_new(arena, &wire_##type, n))
 
-// --- frames
-// -------------------------------------------------------------------------------------------
+// --- frames ---
 
 // A request's header, and what is needed to answer it.
 struct wire_request {

@@ -65,7 +65,7 @@ static struct fs_fake *fake_of(struct fs *fs)
     return container_of(fs, struct fs_fake, base);
 }
 
-// --- faults --------------------------------------------------------------------------------------
+// --- faults ---
 
 static int fault_code(struct fs_fake *f)
 {
@@ -113,7 +113,7 @@ int64_t fs_fake_ops(const struct fs_fake *f)
     return f->ops;
 }
 
-// --- bytes ---------------------------------------------------------------------------------------
+// --- bytes ---
 
 static void bytes_resize(struct buf *b, size_t n)
 {
@@ -165,7 +165,7 @@ static void changes_clear(struct inode *i, bool apply)
     }
 }
 
-// --- names ---------------------------------------------------------------------------------------
+// --- names ---
 
 static struct name *name_find(struct link *table, const char *path)
 {
@@ -237,7 +237,7 @@ static bool move_in_dir(const struct move *m, const char *dir)
     return in_dir(m->to != NULL ? m->to : m->from, dir);
 }
 
-// --- hooks ---------------------------------------------------------------------------------------
+// --- hooks ---
 
 static struct inode *inode_new(struct fs_fake *f)
 {
@@ -465,7 +465,7 @@ static int fake_fd(struct fs *fs, struct fs_file *file)
     return -1;
 }
 
-// --- power ---------------------------------------------------------------------------------------
+// --- power ---
 
 enum { KEEP_NONE, KEEP_ALL, KEEP_SOME };
 
@@ -558,7 +558,7 @@ void fs_fake_crash(struct fs_fake *f, uint64_t seed)
     names_copy(&f->durable_names, &f->names);
 }
 
-// --- fixtures ------------------------------------------------------------------------------------
+// --- fixtures ---
 
 struct buf *fs_fake_contents(struct fs_fake *f, const char *path)
 {

@@ -210,7 +210,7 @@ static void refused(struct rig *r, const char *text, const char *part)
 #define ORDERS "local orders = table 'orders' [[id text primary key, total integer]]\n"
 #define INTO "from 'events' :into(orders, { id = 'id', total = 'total' })\n"
 
-// --- in place ------------------------------------------------------------------------------------
+// --- in place ---
 
 // A comment, a moved line, a renamed local: nothing has changed, and nothing is written down.
 static void comments_and_locals(void **state)
@@ -364,7 +364,7 @@ static void stored_plan_is_enough_to_read(void **state)
     reader->ops->close(reader);
 }
 
-// --- from now on ---------------------------------------------------------------------------------
+// --- from now on ---
 
 // An operator or sink downstream of all state changes at once; history keeps the old meaning.
 static void stateless(void **state)
@@ -403,7 +403,7 @@ static void stateless(void **state)
                     "came before is not published");
 }
 
-// --- rebuild -------------------------------------------------------------------------------------
+// --- rebuild ---
 
 #define COUNT "from 'events' :where 'x > 0' :by 'k' :aggregate { n = count() } :into 'counts'\n"
 
@@ -596,7 +596,7 @@ static void unused_file(void **state)
     refused(r, JOB ORDERS INTO, "Set version = 2");
 }
 
-// --- removed -------------------------------------------------------------------------------------
+// --- removed ---
 
 // An operator or a table that is gone takes its rows along, when that is said.
 static void removed(void **state)
@@ -637,7 +637,7 @@ static void removed(void **state)
     refused(r, was, "table a: + is new");
 }
 
-// --- process -------------------------------------------------------------------------------------
+// --- process ---
 
 #define PROCESS(state, more, body)                                                                 \
     JOB "from 'events' :by 'k' :process { state = " state ", " more "\n"                           \
@@ -711,7 +711,7 @@ static void process_before_a_table(void **state)
             "it feeds from[events]/by/process/into[orders], which has kept the old meaning");
 }
 
-// --- all or nothing ------------------------------------------------------------------------------
+// --- all or nothing ---
 
 // An upgrade that fails behind any of its stages, or at its commit, leaves the file as it was, for
 // the old job and for another try.

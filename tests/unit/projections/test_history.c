@@ -146,7 +146,7 @@ static void the_end_of_time_is_far(void **state)
     assert_int_equal(number_at(fx, CUSTOMERS, "c", DATETIME_MAX - 1, "spent"), 1);
 }
 
-// --- files ---------------------------------------------------------------------------------------
+// --- files ---
 
 static int take_up(struct fixture *fx, bool from_now, bool drop)
 {
@@ -255,7 +255,7 @@ static void a_table_goes_with_its_history(void **state)
     assert_int_equal(ask(fx, "SELECT count(*) FROM items__history"), 0);
 }
 
-// --- faults --------------------------------------------------------------------------------------
+// --- faults ---
 
 static int write_some(struct fixture *fx, int64_t time)
 {
@@ -347,7 +347,7 @@ static void faults_leave_rows_and_versions_alike(void **state)
     check_versions(fx);
 }
 
-// --- the model -----------------------------------------------------------------------------------
+// --- the model ---
 
 enum { KEYS = 6, WRITES_MAX = 4000, STEPS = 1200, KEEP = 1000 };
 

@@ -121,7 +121,7 @@ static void what_is_forgotten_cannot_be_referenced(void **state)
                                        "whose rows are forgotten"));
 }
 
-// --- due rows ------------------------------------------------------------------------------------
+// --- due rows ---
 
 static int64_t due(struct fixture *fx, int64_t w)
 {
