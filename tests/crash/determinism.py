@@ -15,11 +15,12 @@ Afterwards all folders must hold the same:
     inside     parked and late records, state of operators, numbers, offsets and watermarks
     topics     every record of every output topic: offset, timestamp, key, value, headers
 
-Left out, since they say when and how often and not what: commits, wall clocks of parked rows, the
-file's incarnation, the outbox (its rows have gone) and where the relay stands, which partitions are
-idle, the rows and columns by which operators find keys by time (timers, ttl, sessions that end),
-which may name a time that is earlier than due, ids that :dedupe no longer knows, whose rows go in
-slices, and the time with which a step ended early because many rows were due (number `expiring`).
+Left out, since they say when and how often and not what: commits, wall clocks of parked rows and
+of `every`'s watermark, the file's incarnation, the outbox (its rows have gone) and where the relay
+stands, which partitions are idle, the rows and columns by which operators find keys by time
+(timers, ttl, sessions that end), which may name a time that is earlier than due, ids that :dedupe
+no longer knows, whose rows go in slices, and the time with which a step ended early because many
+rows were due (number `expiring`).
 
 What the wall clock decides is put out of reach, in the copy of the job that runs: `every` and
 `retry` are given spans that no run lasts. A row of an outbox has no time of its own and gets that
@@ -411,7 +412,7 @@ def rows(job, db, table, has_sessions):
         over, = db.execute("select min(watermark) from _leat_offsets").fetchone()
         found = [r for r in found if int.from_bytes(r[-1], "big") + remembered(job) >= over]
     if table == "_leat_numbers":
-        found = [r for r in found if r[0] != "expiring"]
+        found = [r for r in found if not re.match("expiring$|every-watermark:", r[0])]
     if re.match("_leat_state_.*process", table):  # first the two times of the rows left out
         found = [[c[16:] if isinstance(c, bytes) else c for c in r] for r in found]
     if has_sessions:
