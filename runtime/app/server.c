@@ -9,7 +9,6 @@
 #include "runtime/app/metrics.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/number.h"
-#include "runtime/engine/class.h"
 
 struct server {
     struct server_config config;
@@ -442,7 +441,7 @@ static void start_again(struct server *s, size_t i)
     } else {
         hosted_job_disown(again);
         hosted_job_free(again);
-        if (!class_is_passing(rc))
+        if (!hosted_job_passing(rc))
             hosted_job_failed(old, &e);
     }
     pthread_rwlock_unlock(&s->lock);
